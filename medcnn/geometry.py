@@ -72,7 +72,7 @@ class Geometry:
     frame: Frame = Frame.PATIENT
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or min(self.shape) < 1:
+        if np.shape(self.shape) != (3,) or min(self.shape) < 1:
             msg = f"shape must be three numbers >= 1 (I, J, K), got {self.shape}"
             raise GeometryError(msg)
         affine = np.array(self.affine, dtype=np.float64)

@@ -109,7 +109,7 @@ class Image:
         return 2 if self.shape[2] == 1 else 3
 
     def picture(self, k: int = 0) -> Pixels:
-        """Return slice k as a screen shows it: (rows, columns) or (rows, columns, C)."""
+        """Return slice k as a screen shows it, (rows, columns[, C])."""
         planes = self.array[..., k].transpose(0, 2, 1)
         return planes[0] if self.channels == 1 else np.moveaxis(planes, 0, 2)
 

@@ -1,0 +1,1 @@
+"""medcnn: classify medical images, show why, and measure how well."""

@@ -1,0 +1,294 @@
+"""The model directory: data, never code.
+
+    chest-xray/
+      bundle.json           what the model is: `BundleSpec`
+      weights.safetensors   the only copy of the weights
+      graph.onnx            the inference graph; its weights lie in weights.safetensors
+      gate.safetensors      the input gate's statistics of the training features
+      CARD.md               intended use, population, known failures, licences
+      selftest/             one input and the expected probabilities
+
+Nothing in it is executed. Unknown keys, unknown networks and files whose checksum
+differs are refused by name.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors.numpy import load_file
+
+from medcnn.errors import BundleError
+from medcnn.gate import FeatureModel, GateRules
+from medcnn.preprocessing import Preprocessing
+
+__all__ = [
+    "CARD",
+    "GATE",
+    "GRAPH",
+    "SPEC",
+    "WEIGHTS",
+    "Bundle",
+    "BundleSpec",
+    "Calibration",
+    "HeadNames",
+    "InputSpec",
+    "NetworkSpec",
+    "OperatingPoint",
+    "Score",
+    "TrainingFacts",
+    "file_sha256",
+    "open_bundle",
+    "shipped_bundles",
+]
+
+SPEC = "bundle.json"
+WEIGHTS = "weights.safetensors"
+GRAPH = "graph.onnx"
+GATE = "gate.safetensors"
+CARD = "CARD.md"
+
+Argument = bool | int | float | str
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkSpec(_Record):
+    """A name in `medcnn.networks.NETWORKS`, and the arguments it is built with."""
+
+    name: str
+    arguments: dict[str, Argument] = Field(default_factory=dict)
+
+
+class HeadNames(_Record):
+    """Which weights form the linear head: what a class activation map needs."""
+
+    weight: str
+    bias: str
+
+
+class InputSpec(_Record):
+    """What the model takes."""
+
+    dims: Literal[2, 3]
+    channels: int = Field(ge=1)
+    shape: tuple[int, ...]
+
+
+class OperatingPoint(_Record):
+    """Two thresholds on one label's probability, and how they were chosen."""
+
+    label: str
+    flag: float = Field(ge=0, le=1)
+    review: float = Field(ge=0, le=1)
+    rule: str
+    chosen_on: str
+
+
+class Calibration(_Record):
+    """Platt scaling of one label: probability = sigmoid(slope * logit + intercept).
+
+    References:
+        [1] Platt, Probabilistic outputs for support vector machines, 1999.
+    """
+
+    label: str
+    slope: float = 1.0
+    intercept: float = 0.0
+    fitted_on: str
+
+
+class TrainingFacts(_Record):
+    """Where the weights come from."""
+
+    date: str
+    commit: str
+    data_sha256: str
+    seed: int
+    recipe: dict[str, Any]
+    environment: dict[str, str]
+
+
+class Score(_Record):
+    """One measured area under the ROC curve, with the counts behind it."""
+
+    data: str
+    subgroup: str = "all"
+    label: str
+    n_positive: int = Field(ge=0)
+    n_negative: int = Field(ge=0)
+    auroc: float = Field(ge=0, le=1)
+    ci95: tuple[float, float]
+    method: str
+
+
+class BundleSpec(_Record):
+    """All of bundle.json.
+
+    Attributes:
+        activation: "sigmoid" for labels that may occur together, "softmax" for classes
+            of which exactly one is true.
+        labels: The main label first.
+        files: SHA-256 of every other file of the bundle.
+    """
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    version: str
+    summary: str
+    network: NetworkSpec
+    head: HeadNames
+    input: InputSpec
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] = Field(min_length=1)
+    activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    operating_points: tuple[OperatingPoint, ...]
+    calibration: tuple[Calibration, ...] = ()
+    gate: GateRules = GateRules()
+    training: TrainingFacts
+    evaluation: tuple[Score, ...] = ()
+    files: dict[str, str]
+
+    @model_validator(mode="after")
+    def _every_label_has_its_point(self) -> "BundleSpec":
+        points = tuple(point.label for point in self.operating_points)
+        if points != self.labels:
+            msg = f"operating points are for {points}, the labels are {self.labels}"
+            raise ValueError(msg)
+        if any(part.label not in self.labels for part in self.calibration):
+            msg = "calibration names a label that the model does not have"
+            raise ValueError(msg)
+        return self
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model directory whose files have been checked.
+
+    Attributes:
+        path: The directory.
+        spec: What bundle.json says.
+    """
+
+    path: Path
+    spec: BundleSpec
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the weights: the model's identity in every result."""
+        return self.spec.files[WEIGHTS]
+
+    def weights(self) -> Mapping[str, npt.NDArray[Any]]:
+        """Read all weights by name."""
+        return load_file(self.path / WEIGHTS)
+
+    def head(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the linear head: weight (labels, F) and bias (labels,).
+
+        Raises:
+            BundleError: If the names of bundle.json are not among the weights.
+        """
+        weights = self.weights()
+        names = self.spec.head
+        missing = [n for n in (names.weight, names.bias) if n not in weights]
+        if missing:
+            msg = f"{self.path / WEIGHTS} lacks the head's weights {missing}"
+            raise BundleError(msg)
+        weight = weights[names.weight].astype(np.float32)
+        return weight, weights[names.bias].astype(np.float32)
+
+    def feature_model(self) -> FeatureModel | None:
+        """Return the gate's statistics, or None if the bundle carries none."""
+        if GATE not in self.spec.files:
+            return None
+        return FeatureModel.from_arrays(load_file(self.path / GATE))
+
+
+def open_bundle(name_or_path: str | Path) -> Bundle:
+    """Open a shipped bundle by name, or any bundle by its directory, and check it.
+
+    Raises:
+        BundleError: If it is not there, or bundle.json is not as it should be, or a
+            file is missing or has another checksum.
+    """
+    path = _find(name_or_path)
+    try:
+        text = (path / SPEC).read_text(encoding="utf-8")
+        spec = BundleSpec.model_validate(json.loads(text))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        msg = f"{path / SPEC} cannot be read: {error}"
+        raise BundleError(msg) from error
+    except ValidationError as error:
+        msg = f"{path / SPEC} is not a bundle of format 1: {_in_words(error)}"
+        raise BundleError(msg) from error
+    for required in (WEIGHTS, GRAPH):
+        if required not in spec.files:
+            msg = f"{path / SPEC} lists no checksum for {required}"
+            raise BundleError(msg)
+    for name, expected in spec.files.items():
+        _check_file(path, name, expected)
+    return Bundle(path, spec)
+
+
+def shipped_bundles() -> tuple[str, ...]:
+    """Return the names of the bundles that come with the package."""
+    root = _models_root()
+    if not root.is_dir():
+        return ()
+    return tuple(sorted(p.parent.name for p in root.glob(f"*/{SPEC}")))
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _models_root() -> Path:
+    return Path(str(resources.files("medcnn"))) / "models"
+
+
+def _find(name_or_path: str | Path) -> Path:
+    """Return the directory of a shipped name or of a path."""
+    path = Path(name_or_path)
+    if (path / SPEC).is_file():
+        return path
+    if str(name_or_path) in shipped_bundles():
+        return _models_root() / str(name_or_path)
+    known = ", ".join(shipped_bundles()) or "none"
+    msg = f"no model {str(name_or_path)!r}: it is no directory with a {SPEC}"
+    raise BundleError(msg, hint=f"Shipped models: {known}.")
+
+
+def _check_file(root: Path, name: str, expected: str) -> None:
+    """Refuse a file that is outside the bundle, missing or altered."""
+    path = root / name
+    if not path.resolve().is_relative_to(root.resolve()):
+        msg = f"{root / SPEC} names a file outside the bundle: {name}"
+        raise BundleError(msg)
+    if not path.is_file():
+        msg = f"{root} lacks {name}"
+        raise BundleError(msg, hint="Copy the bundle again.")
+    found = file_sha256(path)
+    if found != expected:
+        msg = f"{path} has checksum {found[:12]}..., expected {expected[:12]}..."
+        raise BundleError(msg, hint="The file was altered or damaged: copy it again.")
+
+
+def _in_words(error: ValidationError) -> str:
+    """Name each wrong key and what is wrong with it."""
+    lines = []
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"]) or "the whole"
+        unknown = problem["type"] == "extra_forbidden"
+        lines.append(f"{where}: {'unknown key' if unknown else problem['msg']}")
+    return "; ".join(lines)

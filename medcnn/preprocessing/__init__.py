@@ -1,0 +1,22 @@
+"""Image to tensor, and back again for heatmaps: one description for everything."""
+
+from medcnn.preprocessing.pipeline import Prepared, Preprocessing
+from medcnn.preprocessing.steps import (
+    Normalise,
+    Orient,
+    Percentiles,
+    Resize,
+    Step,
+    Window,
+)
+
+__all__ = [
+    "Normalise",
+    "Orient",
+    "Percentiles",
+    "Prepared",
+    "Preprocessing",
+    "Resize",
+    "Step",
+    "Window",
+]

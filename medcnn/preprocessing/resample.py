@@ -1,0 +1,124 @@
+"""Bring arrays to another size, and carry maps back to the grid they came from."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+__all__ = ["resample_onto", "resize"]
+
+Values = npt.NDArray[Any]
+FloatArray = npt.NDArray[Any]
+
+_CV2_DTYPES = (np.uint8, np.uint16, np.int16, np.float32)
+
+
+def resize(values: Values, shape: tuple[int, ...]) -> Values:
+    """Return the last axes of `values` brought to `shape`.
+
+    An axis that shrinks is averaged over the area of the old pixels, so that nothing
+    aliases; an axis that grows is interpolated linearly. Edges align with edges.
+
+    Args:
+        values: (C, rows, columns) or (C, slices, rows, columns).
+        shape: The new (rows, columns) or (slices, rows, columns).
+    """
+    if values.dtype.type not in _CV2_DTYPES:
+        values = values.astype(np.float32)
+    if len(shape) == 2:
+        return np.stack([_resize_plane(plane, shape) for plane in values])
+    slices, rows, columns = shape
+    in_plane = np.stack(
+        [np.stack([_resize_plane(p, (rows, columns)) for p in v]) for v in values]
+    )
+    if in_plane.shape[1] == slices:
+        return in_plane
+    return np.stack(
+        [
+            np.stack(
+                [_resize_plane(v[:, row], (slices, columns)) for row in range(rows)],
+                axis=1,
+            )
+            for v in in_plane
+        ]
+    )
+
+
+def _resize_plane(plane: Values, shape: tuple[int, ...]) -> Values:
+    """Resize one (rows, columns) plane, each axis by the rule that suits it."""
+    for axis, size in enumerate(shape):
+        if plane.shape[axis] == size:
+            continue
+        target = [plane.shape[0], plane.shape[1]]
+        target[axis] = size
+        both = plane.shape[1 - axis] != shape[1 - axis]
+        shrinks = size < plane.shape[axis]
+        if both and shrinks == (shape[1 - axis] < plane.shape[1 - axis]):
+            target = list(shape)
+        rule = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        contiguous = np.ascontiguousarray(plane)
+        plane = cv2.resize(contiguous, (target[1], target[0]), interpolation=rule)
+    return plane
+
+
+def resample_onto(
+    values: npt.NDArray[np.float32],
+    shape: tuple[int, int, int],
+    to_values: FloatArray,
+) -> npt.NDArray[np.float32]:
+    """Return `values` looked up, linearly, at every voxel of another grid.
+
+    Args:
+        values: (A, B, C).
+        shape: The other grid's (I, J, K).
+        to_values: (4, 4), from that grid's (i, j, k, 1) to indices into `values`.
+
+    Returns:
+        (I, J, K); the nearest value within half a voxel of the border, 0 beyond.
+    """
+    if shape[2] == 1 and values.shape[2] == 1:
+        return _resample_plane(values[..., 0], shape, to_values)[..., None]
+    looked_up = ndimage.affine_transform(
+        values,
+        to_values[:3, :3],
+        offset=to_values[:3, 3],
+        output_shape=shape,
+        order=1,
+        mode="nearest",
+    )
+    inside = np.ones(shape, dtype=bool)
+    corners = np.indices(shape, sparse=True)
+    for axis in range(3):
+        place = to_values[axis, 3] + sum(
+            to_values[axis, n] * corners[n] for n in range(3)
+        )
+        inside &= (place >= -0.5 - 1e-6) & (place <= values.shape[axis] - 0.5 + 1e-6)
+    return np.asarray(np.where(inside, looked_up, 0), dtype=np.float32)
+
+
+def _resample_plane(
+    plane: npt.NDArray[np.float32],
+    shape: tuple[int, int, int],
+    to_values: FloatArray,
+) -> npt.NDArray[np.float32]:
+    """Do it for a picture, where OpenCV is ten times as fast."""
+    # cv2 counts (x, y) = (second, first) index of its array
+    matrix = to_values[np.ix_([1, 0], [1, 0, 3])]
+    padded = cv2.copyMakeBorder(plane, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    shifted = matrix + np.array([[0, 0, 1], [0, 0, 1]])
+    looked_up = cv2.warpAffine(
+        padded,
+        shifted,
+        (shape[1], shape[0]),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0,
+    )
+    i, j = np.indices(shape[:2], sparse=True)
+    inside = np.ones(shape[:2], dtype=bool)
+    for axis in range(2):
+        place = to_values[axis, 0] * i + to_values[axis, 1] * j + to_values[axis, 3]
+        inside &= (place >= -0.5 - 1e-6) & (place <= plane.shape[axis] - 0.5 + 1e-6)
+    return np.asarray(np.where(inside, looked_up, 0), dtype=np.float32)

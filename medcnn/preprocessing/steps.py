@@ -1,0 +1,73 @@
+"""The steps that turn an image into what a network sees, as data.
+
+A step is a frozen record with no behaviour, so that a bundle can carry it as JSON and
+nothing in a bundle is ever executed. `medcnn.preprocessing.pipeline` carries them out.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Fit", "Normalise", "Orient", "Percentiles", "Resize", "Step", "Window"]
+
+Fit = Literal["stretch", "letterbox"]
+
+
+class _Step(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Orient(_Step):
+    """Permute and flip a volume's axes so that i, j, k point to `codes`.
+
+    "LPS" shows axial slices as a radiologist sees them, from the feet up.
+    """
+
+    step: Literal["orient"] = "orient"
+    codes: str = Field(default="LPS", pattern="^[RLAPSI]{3}$")
+
+
+class Resize(_Step):
+    """Bring the picture to (rows, columns), or the volume to (slices, rows, columns).
+
+    Shrinking averages over the area of the old pixels; growing interpolates linearly.
+    "stretch" fills the shape whatever the aspect; "letterbox" keeps the aspect and
+    fills the rest with the lowest value of the picture.
+    """
+
+    step: Literal["resize"] = "resize"
+    shape: tuple[int, ...] = Field(min_length=2, max_length=3)
+    fit: Fit = "stretch"
+
+
+class Percentiles(_Step):
+    """Map two percentiles of the acquired values to 0 and 1, and clip."""
+
+    step: Literal["percentiles"] = "percentiles"
+    low: float = Field(default=0.5, ge=0, lt=100)
+    high: float = Field(default=99.5, gt=0, le=100)
+
+
+class Window(_Step):
+    """Map center - width / 2 to 0 and center + width / 2 to 1, and clip; in HU for CT.
+
+    References:
+        [1] DICOM PS3.3 C.11.2.1.3.2, VOI LUT Function LINEAR_EXACT.
+    """
+
+    step: Literal["window"] = "window"
+    center: float
+    width: float = Field(gt=0)
+
+
+class Normalise(_Step):
+    """Subtract `mean` and divide by `std`."""
+
+    step: Literal["normalise"] = "normalise"
+    mean: float
+    std: float = Field(gt=0)
+
+
+Step = Annotated[
+    Orient | Resize | Percentiles | Window | Normalise, Field(discriminator="step")
+]
