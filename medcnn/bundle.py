@@ -258,7 +258,11 @@ def _models_root() -> Path:
 
 
 def _find(name_or_path: str | Path) -> Path:
-    """Return the directory of a shipped name or of a path."""
+    """Return the directory of a shipped name or of a path.
+
+    Raises:
+        BundleError: If it is neither.
+    """
     path = Path(name_or_path)
     if (path / SPEC).is_file():
         return path
@@ -270,7 +274,11 @@ def _find(name_or_path: str | Path) -> Path:
 
 
 def _check_file(root: Path, name: str, expected: str) -> None:
-    """Refuse a file that is outside the bundle, missing or altered."""
+    """Refuse a file that is outside the bundle, missing or altered.
+
+    Raises:
+        BundleError: If it is one of these.
+    """
     path = root / name
     if not path.resolve().is_relative_to(root.resolve()):
         msg = f"{root / SPEC} names a file outside the bundle: {name}"

@@ -166,7 +166,7 @@ class FeatureModel:
         total = (centred**2).sum(axis=1)
         beside = np.maximum(total - (along**2).sum(axis=1), 0)
         squared = (along**2 / self.variances).sum(axis=1) + beside / self.residual
-        return np.sqrt(squared / self.mean.size)
+        return np.asarray(np.sqrt(squared / self.mean.size))
 
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return what a bundle stores."""

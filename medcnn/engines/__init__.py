@@ -1,0 +1,77 @@
+"""What runs a network: OpenVINO on a CPU, torch on a GPU, ONNX Runtime by choice.
+
+All keep one contract: tensors in, in order; for each its logits and last feature map
+out. Every image is computed alone, so that its numbers never depend on its neighbours
+in a batch or on where an interrupted run went on.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from medcnn.bundle import Bundle
+from medcnn.engines.contract import Engine, Outputs
+from medcnn.errors import EngineError
+
+__all__ = ["Engine", "EngineName", "Outputs", "open_engine"]
+
+EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
+
+
+def open_engine(
+    bundle: Bundle,
+    *,
+    engine: EngineName = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+) -> Engine:
+    """Open a bundle's network in an engine.
+
+    Args:
+        bundle: A checked bundle.
+        engine: "auto" is OpenVINO on a CPU and torch on anything else.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps". "auto" is the CPU unless
+            `engine` is "torch" and a GPU is there.
+        threads: Most CPU threads; None lets the engine take them all.
+
+    Raises:
+        EngineError: If the engine is unknown, cannot run on that device, or the device
+            is absent.
+        MissingDependencyError: If the engine is not installed.
+    """
+    name = engine
+    if name == "auto":
+        name = "openvino" if device in {"auto", "cpu"} else "torch"
+    if name not in _OPENERS:
+        msg = (
+            f"engine {engine!r} is unknown, expected one of auto, {', '.join(_OPENERS)}"
+        )
+        raise EngineError(msg)
+    if name != "torch" and device not in {"auto", "cpu"}:
+        msg = f"{name} runs on the CPU here, not on {device!r}"
+        raise EngineError(msg, hint="Use --engine torch for a GPU.")
+    return _OPENERS[name](bundle, device, threads)
+
+
+def _openvino(bundle: Bundle, _device: str, threads: int | None) -> Engine:
+    from medcnn.engines.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(bundle, threads=threads)
+
+
+def _onnxruntime(bundle: Bundle, _device: str, threads: int | None) -> Engine:
+    from medcnn.engines.onnxruntime import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(bundle, threads=threads)
+
+
+def _torch(bundle: Bundle, device: str, threads: int | None) -> Engine:
+    from medcnn.engines.torch import TorchEngine
+
+    return TorchEngine(bundle, device=device, threads=threads)
+
+
+_OPENERS: dict[str, Callable[[Bundle, str, int | None], Engine]] = {
+    "openvino": _openvino,
+    "onnxruntime": _onnxruntime,
+    "torch": _torch,
+}

@@ -1,0 +1,79 @@
+"""OpenVINO: the default on a CPU."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medcnn.bundle import GRAPH, Bundle
+from medcnn.engines.contract import Outputs, need
+from medcnn.errors import EngineError
+
+__all__ = ["OpenVinoEngine"]
+
+
+class OpenVinoEngine:
+    """A bundle's graph compiled by OpenVINO, one image to a request.
+
+    Args:
+        bundle: A checked bundle.
+        threads: Most CPU threads; None takes them all.
+
+    Raises:
+        EngineError: If the graph cannot be compiled.
+        MissingDependencyError: If OpenVINO is not installed.
+    """
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        library: Any = need("openvino", package="openvino", install="openvino")
+        settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        spec = bundle.spec.input
+        try:
+            core = library.Core()
+            model = core.read_model(bundle.path / GRAPH)
+            model.reshape([1, spec.channels, *spec.shape])
+            self._compiled = core.compile_model(model, "CPU", settings)
+        except RuntimeError as error:
+            msg = f"OpenVINO cannot compile {bundle.path / GRAPH}: {error}"
+            raise EngineError(msg) from error
+        wanted = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._requests = [
+            self._compiled.create_infer_request() for _ in range(max(1, int(wanted)))
+        ]
+
+    def stream(self, tensors: Iterable[npt.NDArray[np.float32]]) -> Iterator[Outputs]:
+        """Yield the outputs of each (C, ...) tensor, in order."""
+        free = deque(self._requests)
+        busy: deque[Any] = deque()
+        try:
+            for tensor in tensors:
+                if not free:
+                    yield self._finish(busy, free)
+                request = free.popleft()
+                request.start_async([tensor[None]], share_inputs=False)
+                busy.append(request)
+            while busy:
+                yield self._finish(busy, free)
+        finally:
+            for request in busy:
+                request.wait()
+
+    @staticmethod
+    def _finish(busy: deque[Any], free: deque[Any]) -> Outputs:
+        """Wait for the oldest request and copy its results out."""
+        request = busy.popleft()
+        request.wait()
+        logits = np.array(request.get_output_tensor(0).data[0], np.float32)
+        features = np.array(request.get_output_tensor(1).data[0], np.float32)
+        free.append(request)
+        return Outputs(logits, features)

@@ -1,0 +1,83 @@
+"""torch: the engine for a GPU, and the one that training uses."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medcnn.bundle import Bundle
+from medcnn.engines.contract import Outputs, need
+from medcnn.errors import EngineError
+
+__all__ = ["TorchEngine"]
+
+
+class TorchEngine:
+    """A bundle's network rebuilt in torch with its own weights.
+
+    Args:
+        bundle: A checked bundle.
+        device: "auto" takes a GPU if there is one; otherwise "cpu", "cuda:1", "mps".
+        threads: Most CPU threads; None leaves torch's own choice.
+
+    Raises:
+        EngineError: If the device is absent, or the weights do not fit the network.
+        MissingDependencyError: If torch or MONAI is not installed.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self, bundle: Bundle, *, device: str = "auto", threads: int | None = None
+    ) -> None:
+        extra = "medcnn-imaging[train]"
+        torch: Any = need("torch", package="torch", install=extra)
+        networks: Any = need("medcnn.networks", package="monai", install=extra)
+        self._torch = torch
+        self.device = _choose(torch, device)
+        if threads is not None and self.device == "cpu":
+            torch.set_num_threads(threads)
+        spec = bundle.spec
+        self._network = networks.build(
+            spec.network.name,
+            dims=spec.input.dims,
+            in_channels=spec.input.channels,
+            labels=len(spec.labels),
+            **spec.network.arguments,
+        )
+        weights = {k: torch.from_numpy(v) for k, v in bundle.weights().items()}
+        try:
+            self._network.load_state_dict(weights)
+        except RuntimeError as error:
+            msg = f"{bundle.path} does not fit its network: {error}"
+            raise EngineError(msg) from error
+        self._network.eval().to(self.device)
+
+    def stream(self, tensors: Iterable[npt.NDArray[np.float32]]) -> Iterator[Outputs]:
+        """Yield the outputs of each (C, ...) tensor, in order."""
+        for tensor in tensors:
+            with self._torch.inference_mode():
+                batch = self._torch.from_numpy(tensor)[None].to(self.device)
+                logits, features = self._network.with_features(batch)
+            yield Outputs(logits[0].cpu().numpy(), features[0].cpu().numpy())
+
+
+def _choose(torch: Any, device: str) -> str:
+    """Return a device that is there.
+
+    Raises:
+        EngineError: If the one asked for is not.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if device == "auto":
+        return "cuda" if cuda else "mps" if mps else "cpu"
+    there = device == "cpu" or (device == "mps" and mps)
+    if device.split(":")[0] == "cuda" and cuda:
+        index = device.partition(":")[2] or "0"
+        there = index.isdigit() and int(index) < torch.cuda.device_count()
+    if there:
+        return device
+    found = f"cpu{', cuda' if cuda else ''}{', mps' if mps else ''}"
+    msg = f"device {device!r} is not there"
+    raise EngineError(msg, hint=f"Found: {found}. --device auto chooses.")

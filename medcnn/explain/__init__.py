@@ -1,0 +1,5 @@
+"""Heatmaps: what moved a model's score, on the image's own grid."""
+
+from medcnn.explain.cam import explain, heatmap_of
+
+__all__ = ["explain", "heatmap_of"]

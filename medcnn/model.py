@@ -1,0 +1,220 @@
+"""A bundle that is ready to answer: the only inference code."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from medcnn.bundle import Bundle, BundleSpec, open_bundle
+from medcnn.engines import Engine, EngineName, Outputs, open_engine
+from medcnn.errors import DataError
+from medcnn.gate import look_at_facts, look_at_features
+from medcnn.image import Image
+from medcnn.preprocessing import Prepared
+from medcnn.results import Band, Prediction
+
+__all__ = ["Answer", "Model", "prepare"]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A prediction, and the feature map that a class activation map is made of.
+
+    Attributes:
+        prediction: Probabilities, thresholds, scope.
+        features: The network's last feature map, (F, h, w) or (F, d, h, w).
+    """
+
+    prediction: Prediction
+    features: npt.NDArray[np.float32]
+
+
+def prepare(spec: BundleSpec, image: Image) -> Prepared | str:
+    """Look at an image's facts and turn it into what the network sees.
+
+    It needs no engine, so it can run in another process than the network.
+
+    Returns:
+        The tensor and the way back; or, in words, why the image is out of scope.
+
+    Raises:
+        DataError: If the image holds values that are not finite numbers.
+        GeometryError: If a preprocessing step does not fit the image.
+    """
+    _refuse_nan(image)
+    reason = look_at_facts(spec.gate, image, dims=spec.input.dims)
+    return reason or spec.preprocessing.apply(image)
+
+
+def _refuse_nan(image: Image) -> None:
+    """Refuse values that no network can weigh.
+
+    Raises:
+        DataError: If there are any.
+    """
+    if image.array.dtype.kind != "f":
+        return
+    bad = int(image.array.size - np.isfinite(image.array).sum())
+    if bad:
+        where = image.source or "the image"
+        msg = f"{where}: {bad} of {image.array.size} values are not finite numbers"
+        raise DataError(msg, hint="Mend or mask the NaN or infinite values first.")
+
+
+class Model:
+    """A bundle opened in an engine.
+
+    Args:
+        bundle: A checked bundle.
+        engine: What runs its network.
+
+    Attributes:
+        bundle: That bundle.
+        spec: What it says of itself.
+        engine: That engine.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self.bundle = bundle
+        self.spec = bundle.spec
+        self.engine = engine
+        self._head = bundle.head()
+        self._feature_model = bundle.feature_model()
+
+    @classmethod
+    def open(
+        cls,
+        name_or_path: str | Path = "chest-xray",
+        *,
+        engine: EngineName = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> Self:
+        """Open a shipped model by name, or any bundle by its directory.
+
+        Raises:
+            BundleError: If the bundle is not there or not as it should be.
+            EngineError: If the engine or device cannot be had.
+            MissingDependencyError: If the engine is not installed.
+        """
+        bundle = open_bundle(name_or_path)
+        opened = open_engine(bundle, engine=engine, device=device, threads=threads)
+        return cls(bundle, opened)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the model tells apart, the main label first."""
+        return self.spec.labels
+
+    def predict(self, image: Image) -> Prediction:
+        """Return the probability of every label.
+
+        An image outside the model's world still gets its numbers where the network
+        can be run at all, and `out_of_scope` says why they must not be believed.
+
+        Raises:
+            DataError: If the image holds values that are not finite numbers.
+            GeometryError: If the image has another number of dimensions.
+        """
+        return self.answer(image)[0].prediction
+
+    def answer(self, image: Image) -> tuple[Answer, Prepared]:
+        """Return prediction, feature map and the way back to the image's grid.
+
+        Raises:
+            DataError: If the image holds values that are not finite numbers.
+            GeometryError: If the image has another number of dimensions.
+        """
+        _refuse_nan(image)
+        facts = look_at_facts(self.spec.gate, image, dims=self.spec.input.dims)
+        prepared = self.spec.preprocessing.apply(image)
+        answer = next(self.stream([prepared.tensor], reasons=[facts]))
+        return answer, prepared
+
+    def stream(
+        self,
+        tensors: Iterable[npt.NDArray[np.float32]],
+        *,
+        reasons: Sequence[str] = (),
+    ) -> Iterator[Answer]:
+        """Yield an answer for each prepared tensor, in order.
+
+        Args:
+            tensors: float32, (C, rows, columns) or (C, slices, rows, columns).
+            reasons: Why the n-th image is out of scope already; missing means "".
+        """
+        for index, outputs in enumerate(self.engine.stream(tensors)):
+            reason = reasons[index] if index < len(reasons) else ""
+            yield Answer(self._conclude(outputs, reason), outputs.features)
+
+    def band(self, prediction: Prediction) -> Band:
+        """Place the main label's probability between its two thresholds."""
+        point = self.spec.operating_points[0]
+        if prediction.probability >= point.flag:
+            return Band.FLAG
+        return Band.REVIEW if prediction.probability >= point.review else Band.NO_FLAG
+
+    def relevance(
+        self, features: npt.NDArray[np.float32], label: str
+    ) -> npt.NDArray[np.float32]:
+        """Return the class activation map of one label on the feature map's grid.
+
+        For global average pooling and a linear head, the map weighted by the head is
+        what Grad-CAM computes, up to the factor 1 / (number of cells), which is kept:
+        the cells then add up to the logit less its bias. No gradient is needed.
+
+        Args:
+            features: (F, h, w) or (F, d, h, w).
+            label: One of `labels`.
+
+        Returns:
+            Relevance >= 0, (h, w) or (d, h, w).
+
+        Raises:
+            DataError: If the model has no such label.
+
+        References:
+            [1] Zhou et al., Learning deep features for discriminative localization,
+                CVPR 2016. [2] Selvaraju et al., Grad-CAM, ICCV 2017, section 3.1.
+        """
+        if label not in self.labels:
+            msg = f"{self.spec.name} has no label {label!r}; it has {self.labels}"
+            raise DataError(msg)
+        row = self._head[0][self.labels.index(label)]
+        cells = features[0].size
+        weighted: npt.NDArray[Any] = np.tensordot(row, features, axes=1) / cells
+        return np.asarray(np.maximum(weighted, 0), dtype=np.float32)
+
+    def _conclude(self, outputs: Outputs, reason: str) -> Prediction:
+        """Turn logits into probabilities, and weigh the feature vector."""
+        distance = None
+        if self._feature_model is not None:
+            pooled = outputs.features.reshape(len(outputs.features), -1).mean(axis=1)
+            distance = float(self._feature_model.distance(pooled[None])[0])
+        probabilities = _probabilities(self.spec, outputs.logits)
+        return Prediction(
+            probabilities=dict(zip(self.labels, probabilities, strict=True)),
+            thresholds={p.label: p.flag for p in self.spec.operating_points},
+            model=self.spec.name,
+            model_sha256=self.bundle.sha256,
+            ood_score=distance,
+            ood_limit=self.spec.gate.ood_limit,
+            out_of_scope=reason or look_at_features(self.spec.gate, distance),
+        )
+
+
+def _probabilities(spec: BundleSpec, logits: npt.NDArray[np.float32]) -> list[float]:
+    """Turn logits into probabilities: the one place where that happens."""
+    values = logits.astype(np.float64)
+    if spec.activation == "softmax":
+        raised = np.exp(values - values.max())
+        return [float(p) for p in raised / raised.sum()]
+    platt = {part.label: (part.slope, part.intercept) for part in spec.calibration}
+    probabilities = []
+    for label, logit in zip(spec.labels, values, strict=True):
+        slope, intercept = platt.get(label, (1.0, 0.0))
+        probabilities.append(float(1 / (1 + np.exp(-(slope * logit + intercept)))))
+    return probabilities
