@@ -1,0 +1,1 @@
+"""Numbers in, numbers out: discrimination, operating points, calibration."""
