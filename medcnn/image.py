@@ -16,8 +16,6 @@ __all__ = ["Identity", "Image", "Study"]
 
 Pixels = npt.NDArray[Any]
 
-_NO_FACTS: Mapping[str, str] = MappingProxyType({})
-
 
 @dataclass(frozen=True)
 class Identity:
@@ -55,7 +53,7 @@ class Image:
     geometry: Geometry | None = None
     unit: str | None = None
     modality: str | None = None
-    facts: Mapping[str, str] = field(default=_NO_FACTS)
+    facts: Mapping[str, str] = field(default_factory=dict)
     identity: Identity = field(default_factory=Identity)
     provenance: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
