@@ -14,7 +14,8 @@ differs are refused by name.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -23,9 +24,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
-from medcnn.errors import BundleError
+from medcnn.errors import BundleError, OutputError
 from medcnn.gate import FeatureModel, GateRules
 from medcnn.preprocessing import Preprocessing
 
@@ -47,6 +48,7 @@ __all__ = [
     "file_sha256",
     "open_bundle",
     "shipped_bundles",
+    "write_bundle",
 ]
 
 SPEC = "bundle.json"
@@ -237,6 +239,54 @@ def open_bundle(name_or_path: str | Path) -> Bundle:
     for name, expected in spec.files.items():
         _check_file(path, name, expected)
     return Bundle(path, spec)
+
+
+def write_bundle(
+    path: Path,
+    draft: BundleSpec,
+    *,
+    weights: Mapping[str, npt.NDArray[Any]],
+    graph: Callable[[Path], bytes],
+    files: Mapping[str, bytes],
+    feature_model: FeatureModel | None = None,
+) -> Bundle:
+    """Write a model directory whole, or not at all, and open it.
+
+    Args:
+        path: The directory; one that is there is replaced.
+        draft: bundle.json with an empty `files`.
+        weights: Every tensor by name.
+        graph: Given the weights file, returns the ONNX graph that refers to it.
+        files: CARD.md, selftest/... : name below the directory to content.
+        feature_model: Statistics for the input gate.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_file(dict(weights), partial / WEIGHTS)
+        (partial / GRAPH).write_bytes(graph(partial / WEIGHTS))
+        if feature_model is not None:
+            save_file(feature_model.arrays(), partial / GATE)
+        for name, content in files.items():
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            (partial / name).write_bytes(content)
+        found = sorted(p for p in partial.rglob("*") if p.is_file())
+        sums = {p.relative_to(partial).as_posix(): file_sha256(p) for p in found}
+        spec = draft.model_copy(update={"files": sums})
+        text = spec.model_dump_json(indent=2) + "\n"
+        (partial / SPEC).write_text(text, encoding="utf-8")
+        shutil.rmtree(path, ignore_errors=True)
+        partial.replace(path)
+    except OSError as error:
+        msg = f"the model cannot be written to {path}: {error}"
+        raise OutputError(
+            msg, hint="Free some space or choose another --output."
+        ) from error
+    return open_bundle(path)
 
 
 def shipped_bundles() -> tuple[str, ...]:

@@ -1,0 +1,58 @@
+"""The shape that every network here has: a body, global average pooling, a linear head.
+
+With that shape, the class activation map is the head's weighted sum of the body's last
+feature map, whatever the body is.
+"""
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+
+__all__ = ["Classifier"]
+
+
+class Classifier(nn.Module):
+    """A body of stages, then pooling, dropout and one fully connected layer.
+
+    Args:
+        stages: The body in order, from the stem to the last feature map.
+        features: Channels of the last feature map, F.
+        labels: Number of logits, L.
+        dims: 2 for pictures, 3 for volumes.
+        dropout: Share of features set to 0 in training, 0 to 1.
+
+    Attributes:
+        body: (B, C, ...) to the last feature map (B, F, ...).
+        head: The fully connected layer, F to L.
+    """
+
+    def __init__(
+        self,
+        stages: "OrderedDict[str, nn.Module]",
+        *,
+        features: int,
+        labels: int,
+        dims: int,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.body = nn.Sequential(stages)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(features, labels)
+        self.dims = dims
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return logits of shape (B, L)."""
+        return self.with_features(x)[0]
+
+    def with_features(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits (B, L) and the last feature map (B, F, h, w[, d first])."""
+        features = self.body(x)  # (B, F, h, w) or (B, F, d, h, w)
+        pooled = features.flatten(2).mean(2)  # (B, F): global average pooling
+        return self.head(self.dropout(pooled)), features
+
+    def stages(self) -> list[list[nn.Parameter]]:
+        """Return the body's parameters stage by stage, stem first."""
+        groups = [list(stage.parameters()) for stage in self.body]
+        return [group for group in groups if group]
