@@ -1,0 +1,1 @@
+"""DICOM: stored pixels, grey scale, colour, geometry; nothing else knows pydicom."""

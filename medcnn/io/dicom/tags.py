@@ -1,0 +1,96 @@
+"""Attributes of a data set as plain Python values, whatever state the file is in."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from medcnn.errors import DecodeError, MedcnnError
+
+__all__ = ["FOREIGN_ERRORS", "broken_as_decode_error", "number", "numbers", "text"]
+
+FOREIGN_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    InvalidDicomError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+"""What pydicom and its decoders raise on broken files, found by mutating files."""
+
+_BAD_VALUE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """Return an attribute as stripped text, several values joined by a backslash.
+
+    An absent, empty or unreadable attribute is "".
+    """
+    value = _value(dataset, keyword)
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple) or type(value).__name__ == "MultiValue":
+        return "\\".join(str(part).strip() for part in value)
+    return str(value).strip().strip("\0")
+
+
+def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+    """Return an attribute's finite numbers; () if absent, empty or not all numbers."""
+    value = _value(dataset, keyword)
+    if value is None or isinstance(value, bytes):
+        return ()
+    parts = [value] if isinstance(value, str | int | float) else value
+    try:
+        found = tuple(float(part) for part in parts)
+    except _BAD_VALUE:
+        return ()
+    return found if all(math.isfinite(part) for part in found) else ()
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """Return an attribute's first finite number, or None."""
+    found = numbers(dataset, keyword)
+    return found[0] if found else None
+
+
+@contextmanager
+def broken_as_decode_error(path: Path | None, what: str) -> Iterator[None]:
+    """Turn whatever a library raises on a broken file into one DecodeError.
+
+    Its text is not passed on: it may quote values, and those are personal.
+
+    Args:
+        path: The file, for the error.
+        what: What could not be done, such as "its header cannot be parsed".
+
+    Raises:
+        DecodeError: In place of any of FOREIGN_ERRORS.
+    """
+    try:
+        yield
+    except MedcnnError:
+        raise
+    except FOREIGN_ERRORS as error:
+        msg = f"{what} ({type(error).__name__})."
+        hint = "The file is broken, cut off or uses a coding without a decoder."
+        raise DecodeError(msg, path=path, hint=hint) from error
+
+
+def _value(dataset: Dataset, keyword: str) -> Any:
+    """Return an attribute's value; None where it is absent, empty or unreadable."""
+    try:
+        value = dataset.get(keyword)
+    except (*_BAD_VALUE, RuntimeError, NotImplementedError):
+        return None
+    return None if value is None or value == "" else value
