@@ -1,7 +1,7 @@
 import matplotlib as mpl
 import numpy as np
 
-from medcnn.explain.overlay import colour_scale, grey_picture, heat_layer, lay_over
+from medcnn.explanation.overlay import colour_scale, grey_picture, heat_layer, lay_over
 from medcnn.image import Image
 
 
