@@ -12,13 +12,13 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.nifti1 import Nifti1Pair
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 
-from medcnn.errors import DecodeError, GeometryError, ReadError
+from medcnn.errors import DecodeError, GeometryError, OutputError, ReadError
 from medcnn.geometry import Geometry
 from medcnn.image import Image
 from medcnn.io.description import Description
 from medcnn.io.source import check_samples
 
-__all__ = ["describe", "from_image", "read"]
+__all__ = ["describe", "from_image", "read", "save_nifti"]
 
 Pixels = npt.NDArray[Any]
 
@@ -101,6 +101,32 @@ def describe(path: Path) -> Description:
         steps=_steps(nifti),
         warnings=tuple(_doubts(nifti)),
     )
+
+
+def save_nifti(array: Pixels, geometry: Geometry, path: Path) -> None:
+    """Write values on a grid in patient space as .nii or .nii.gz.
+
+    Args:
+        array: Values, shape (I, J, K).
+        geometry: Their grid; its affine becomes sform and qform ("scanner").
+        path: File to write; it is replaced.
+
+    Raises:
+        GeometryError: If the array is not of the grid's shape.
+        OutputError: If the file cannot be written.
+    """
+    if array.shape != geometry.shape:
+        msg = f"array must have its grid's shape {geometry.shape}, got {array.shape}"
+        raise GeometryError(msg)
+    nifti = nib.Nifti1Image(array, geometry.affine)
+    nifti.set_sform(geometry.affine, code="scanner")
+    nifti.set_qform(geometry.affine, code="scanner")
+    nifti.header.set_xyzt_units("mm")
+    try:
+        nib.save(nifti, path)
+    except OSError as error:
+        msg = f"{path} cannot be written: {error.strerror or error}"
+        raise OutputError(msg) from error
 
 
 def _open(path: Path) -> SpatialImage:
