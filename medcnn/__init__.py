@@ -1,1 +1,73 @@
-"""medcnn: classify medical images, show why, and measure how well."""
+"""medcnn: classify medical images, show why, and measure how well.
+
+The public names. Each loads its module when it is first used, so that importing medcnn
+takes a blink and brings in neither torch nor OpenVINO.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medcnn.bundle import Bundle as Bundle
+    from medcnn.bundle import open_bundle as open_bundle
+    from medcnn.bundle import shipped_bundles as shipped_bundles
+    from medcnn.errors import MedcnnError as MedcnnError
+    from medcnn.explanation import explain as explain
+    from medcnn.geometry import Geometry as Geometry
+    from medcnn.image import Image as Image
+    from medcnn.image import Study as Study
+    from medcnn.io import Description as Description
+    from medcnn.io import describe as describe
+    from medcnn.io import load as load
+    from medcnn.io import load_study as load_study
+    from medcnn.model import Model as Model
+    from medcnn.report import write_report as write_report
+    from medcnn.results import CaseResult as CaseResult
+    from medcnn.results import Heatmap as Heatmap
+    from medcnn.results import Prediction as Prediction
+    from medcnn.samples import write_samples as write_samples
+    from medcnn.screening import screen as screen
+    from medcnn.training import train as train
+
+_HOME = {
+    "Bundle": "medcnn.bundle",
+    "CaseResult": "medcnn.results",
+    "Description": "medcnn.io",
+    "Geometry": "medcnn.geometry",
+    "Heatmap": "medcnn.results",
+    "Image": "medcnn.image",
+    "MedcnnError": "medcnn.errors",
+    "Model": "medcnn.model",
+    "Prediction": "medcnn.results",
+    "Study": "medcnn.image",
+    "describe": "medcnn.io",
+    "explain": "medcnn.explanation",
+    "load": "medcnn.io",
+    "load_study": "medcnn.io",
+    "open_bundle": "medcnn.bundle",
+    "screen": "medcnn.screening",
+    "shipped_bundles": "medcnn.bundle",
+    "train": "medcnn.training",
+    "write_report": "medcnn.report",
+    "write_samples": "medcnn.samples",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for.
+
+    Raises:
+        AttributeError: If there is no such name.
+    """
+    if name not in _HOME:
+        msg = f"module 'medcnn' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -118,7 +118,8 @@ def save_nifti(array: Pixels, geometry: Geometry, path: Path) -> None:
     if array.shape != geometry.shape:
         msg = f"array must have its grid's shape {geometry.shape}, got {array.shape}"
         raise GeometryError(msg)
-    nifti = nib.Nifti1Image(array, geometry.affine)
+    make: Any = nib.Nifti1Image
+    nifti = make(array, geometry.affine)
     nifti.set_sform(geometry.affine, code="scanner")
     nifti.set_qform(geometry.affine, code="scanner")
     nifti.header.set_xyzt_units("mm")
@@ -130,9 +131,12 @@ def save_nifti(array: Pixels, geometry: Geometry, path: Path) -> None:
 
 
 def _open(path: Path) -> SpatialImage:
-    """Parse the header."""
+    """Parse the header, by the class its content asks for whatever its name is."""
     try:
-        return nib.load(path)
+        with _opened(path) as file:
+            head = file.read(352)
+        kind = next(kind for kind, magic in _CLASSES if magic in head)
+        return kind.from_file_map(_file_map(path, kind))
     except _BROKEN as error:
         msg = f"its NIfTI header is broken ({type(error).__name__})."
         raise DecodeError(msg, path=path) from error

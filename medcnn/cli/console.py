@@ -1,0 +1,158 @@
+"""What the command line says: answers to stdout, words and progress to stderr."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from types import FrameType
+from typing import Any
+
+import typer
+
+from medcnn.errors import MedcnnError, ReadError
+
+__all__ = [
+    "ExitCode",
+    "Terminated",
+    "answer",
+    "complain",
+    "end",
+    "error_facts",
+    "printable",
+    "progress_bar",
+    "say",
+    "show",
+    "terminable",
+]
+
+_PIPE_WIDTH = 120
+
+Advance = Callable[[int, int | None], None]
+
+
+class ExitCode(IntEnum):
+    """How a verb ended."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    SOME_UNREADABLE = 8
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM)."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Turn SIGTERM into `Terminated`, so that everything open is closed in order."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def answer(value: Any) -> None:
+    """Write JSON to stdout."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def show(renderable: Any) -> None:
+    """Write a table or words to stdout."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    Console(width=width, highlight=False, emoji=False).print(renderable)
+
+
+def say(words: str, *, quiet: bool = False) -> None:
+    """Write words to stderr."""
+    if not quiet:
+        typer.echo(printable(words), err=True)
+
+
+def complain(error: MedcnnError) -> None:
+    """Write one clear sentence to stderr: what is wrong, and what to do."""
+    message = error.message.rstrip()
+    stop = "" if message.endswith((".", "!", "?")) else "."
+    words = f"{message}{stop} {error.hint}".strip()
+    typer.echo(f"medcnn: {printable(words)}", err=True)
+
+
+def error_facts(path: str, error: MedcnnError) -> dict[str, str]:
+    """Return what errors.csv also says of a file that gave no answer."""
+    stage = error.stage if isinstance(error, ReadError) else "predict"
+    return {
+        "path": path,
+        "stage": stage,
+        "error": error.message,
+        "hint": error.hint,
+    }
+
+
+def end(*, answers: int, problems: int) -> None:
+    """End a verb that takes many files with the exit code that tells how it went.
+
+    Raises:
+        Exit: If a file gave no answer.
+    """
+    if problems:
+        raise typer.Exit(ExitCode.SOME_UNREADABLE if answers else ExitCode.FAILED)
+
+
+def printable(text: str) -> str:
+    """Return text without control characters, which could steer a terminal."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+
+
+@contextmanager
+def progress_bar(words: str, *, unit: str, quiet: bool) -> Iterator[Advance]:
+    """Show a bar with rate and time left on stderr, if somebody is looking.
+
+    Yields:
+        A function to call with (done, total); a total of None is not known yet.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(f"{{task.fields[rate]}} {unit}/s"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=False) as bar:
+        task = bar.add_task(words, total=None, rate="-")
+
+        def advance(done: int, total: int | None) -> None:
+            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+            rate = "-" if not speed else f"{speed:.1f}"
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield advance

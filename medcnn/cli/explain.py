@@ -1,0 +1,79 @@
+"""medcnn explain: what moved the score, drawn on the image."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import medcnn
+from medcnn.cli.console import answer, printable, say
+from medcnn.cli.open_model import open_model
+from medcnn.cli.options import Device, Engine, Json, Model, OutputFolder, Quiet
+
+__all__ = ["explain"]
+
+
+def explain(
+    path: Annotated[
+        Path, typer.Argument(help="An image or a series' folder.", show_default=False)
+    ],
+    *,
+    output: OutputFolder,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Which label; default: the main one; all: every label."),
+    ] = None,
+    model: Model = "chest-xray",
+    device: Device = "auto",
+    engine: Engine = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write heatmaps in the image's own geometry: a PNG overlay, and NIfTI for volumes.
+
+    A heatmap shows what moved the score, not a lesion's outline.
+    """
+    from medcnn.cli.heatmap_files import write_heatmap
+    from medcnn.outputs import make_folder
+
+    opened = open_model(model, engine=engine, device=device, quiet=quiet)
+    image = medcnn.load(path)
+    prediction, heatmaps = _explain(opened, image, label)
+    make_folder(output)
+    files = [
+        file
+        for heatmap in heatmaps
+        for file in write_heatmap(output, image, heatmap, prediction)
+    ]
+    if prediction.out_of_scope:
+        say(f"Out of scope, do not use it: {prediction.out_of_scope}")
+    if as_json:
+        answer(
+            {
+                "path": str(path),
+                "files": [str(file) for file in files],
+                "labels": [heatmap.label for heatmap in heatmaps],
+                "method": heatmaps[0].method,
+                "peaks": {h.label: list(h.peak) for h in heatmaps},
+                "prediction": prediction.to_json(),
+            }
+        )
+        return
+    for file in files:
+        typer.echo(printable(str(file)))
+
+
+def _explain(
+    model: "medcnn.Model", image: "medcnn.Image", label: str | None
+) -> tuple["medcnn.Prediction", list["medcnn.Heatmap"]]:
+    """Run the network once and make the maps of all wanted labels from it."""
+    from medcnn.explanation import heatmap_of
+
+    answer, prepared = model.answer(image)
+    labels = model.labels if label == "all" else (label or model.labels[0],)
+    maps = [heatmap_of(model, answer.features, prepared, label=n) for n in labels]
+    heatmaps = [
+        medcnn.Heatmap(array, image.geometry, name, "cam", model.spec.name)
+        for name, array in zip(labels, maps, strict=True)
+    ]
+    return answer.prediction, heatmaps

@@ -1,0 +1,142 @@
+"""A heatmap as files: a picture with its legend, and a volume with its geometry."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from medcnn.explanation.overlay import (
+    LIMITS_OF_A_MAP,
+    colour_scale,
+    grey_picture,
+    heat_layer,
+    lay_over,
+)
+from medcnn.image import Image
+from medcnn.io.nifti import save_nifti
+from medcnn.outputs import write_whole
+from medcnn.results import Heatmap, Prediction
+
+__all__ = ["write_heatmap"]
+
+Bytes = npt.NDArray[np.uint8]
+
+_DOTS_PER_INCH = 100
+_FEWEST_COLUMNS = 480
+"""A narrower picture is enlarged by a whole factor, or its legend has no room."""
+
+
+def write_heatmap(
+    output: Path, image: Image, heatmap: Heatmap, prediction: Prediction
+) -> list[Path]:
+    """Write the overlay as PNG, and for a volume the raw relevance as NIfTI.
+
+    Args:
+        output: An existing folder.
+        image: The image that was explained.
+        heatmap: Its relevance.
+        prediction: What the model said of it.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        OutputError: If one cannot be written.
+    """
+    name = f"{_stem(image.source)}.{_safe(heatmap.label)}"
+    files = [output / f"{name}.png"]
+    _write_png(files[0], overlay_with_legend(image, heatmap, prediction))
+    if image.dims == 3 and heatmap.geometry is not None:
+        files.append(output / f"{name}.nii.gz")
+        save_nifti(heatmap.array, heatmap.geometry, files[1])
+    return files
+
+
+def overlay_with_legend(
+    image: Image, heatmap: Heatmap, prediction: Prediction
+) -> Bytes:
+    """Return overlay and legend as one picture, RGB, (rows, columns, 3).
+
+    The overlay has the image's full resolution; of a volume it is the slice where the
+    relevance is highest.
+    """
+    k = heatmap.peak[2]
+    relevance = np.ascontiguousarray(heatmap.array[:, :, k].T)
+    top = float(heatmap.array.max())
+    picture = lay_over(grey_picture(image, k=k), heat_layer(relevance, top=top))
+    factor = -(-_FEWEST_COLUMNS // picture.shape[1])
+    picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+    where = f"slice {k + 1} of {image.shape[2]}" if image.dims == 3 else ""
+    return np.vstack([picture, _legend(picture.shape[1], heatmap, prediction, where)])
+
+
+def _legend(
+    columns: int, heatmap: Heatmap, prediction: Prediction, where: str
+) -> Bytes:
+    """Draw the label, its probability and the colour scale, (rows, columns, 3)."""
+    size = min(max(columns / 62, 8.0), 34.0)  # of the letters, in pixels
+    rows = round(size * 8.5)
+    figure = Figure((columns / _DOTS_PER_INCH, rows / _DOTS_PER_INCH), _DOTS_PER_INCH)
+    figure.set_facecolor("#111418")
+    points = size * 72 / _DOTS_PER_INCH
+    left = 1.5 * size / columns
+
+    def write(line: float, words: str, colour: str, *, weight: str = "normal") -> None:
+        figure.text(
+            left, 1 - line * size / rows, words, color=colour, fontsize=points,
+            weight=weight, va="top",
+        )  # fmt: skip
+
+    probability = prediction.probabilities[heatmap.label]
+    threshold = prediction.thresholds[heatmap.label]
+    head = (
+        f"{heatmap.label}: probability {probability:.3f}, flagged from {threshold:.3f}"
+    )
+    write(0.9, head, "#ffffff", weight="bold")
+    model = f"{heatmap.model} ({prediction.model_sha256[:8]}), {heatmap.method}"
+    write(2.5, ", ".join(p for p in (model, where) if p), "#aab4be")
+    scale = figure.add_axes((left, 1 - 5.1 * size / rows, 0.4, size / rows))
+    scale.imshow(colour_scale()[None], aspect="auto")
+    scale.set_axis_off()
+    top = float(heatmap.array.max())
+    figure.text(
+        left + 0.4 + size / columns, 1 - 4.0 * size / rows,
+        f"relevance 0 to {top:.3g}, this image's own highest",
+        color="#aab4be", fontsize=points, va="top",
+    )  # fmt: skip
+    limits = LIMITS_OF_A_MAP[0].upper() + LIMITS_OF_A_MAP[1:]
+    scope = "" if not prediction.out_of_scope else " OUT OF SCOPE: do not use."
+    write(6.1, f"{limits}. Research use only.{scope}", "#ffd479")
+    return _pixels(figure, rows, columns)
+
+
+def _pixels(figure: Figure, rows: int, columns: int) -> Bytes:
+    """Return a figure's pixels, (rows, columns, 3)."""
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())[:rows, :columns, :3]
+    whole = np.zeros((rows, columns, 3), np.uint8)
+    whole[: drawn.shape[0], : drawn.shape[1]] = drawn
+    return whole
+
+
+def _write_png(path: Path, picture: Bytes) -> None:
+    """Write RGB pixels as PNG."""
+    _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
+    write_whole(path, data.tobytes())
+
+
+def _stem(source: Path | None) -> str:
+    """Return a file's or folder's name without what tells its format."""
+    name = source.name if source is not None else "image"
+    return _safe(re.sub(r"(\.nii)?(\.gz)?(\.(dcm|dicom|png|jpe?g|tiff?))?$", "", name))
+
+
+def _safe(name: str) -> str:
+    """Return a name without characters that file systems dislike."""
+    return re.sub(r"[^\w.+-]+", "_", name).strip(".") or "image"

@@ -1,0 +1,105 @@
+"""medcnn models: which models are there, and what each says of itself."""
+
+from typing import Annotated, Any
+
+import typer
+
+import medcnn
+from medcnn.cli.console import answer, show
+from medcnn.cli.options import Json
+
+__all__ = ["models"]
+
+
+def models(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show the card of this model, or of a model's folder."),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """List the models that come with medcnn, or show one model's card."""
+    if name is not None:
+        _show_card(medcnn.open_bundle(name), as_json=as_json)
+        return
+    bundles = [medcnn.open_bundle(known) for known in medcnn.shipped_bundles()]
+    if as_json:
+        answer([_facts(bundle) for bundle in bundles])
+        return
+    if not bundles:
+        show("No model comes with this installation.")
+        return
+    _show_list(bundles)
+
+
+def _facts(bundle: "medcnn.Bundle") -> dict[str, Any]:
+    """Return the key facts of a bundle as JSON values."""
+    spec = bundle.spec
+    return {
+        "name": spec.name,
+        "version": spec.version,
+        "summary": spec.summary,
+        "path": str(bundle.path),
+        "sha256": bundle.sha256,
+        "labels": list(spec.labels),
+        "network": spec.network.name,
+        "input": spec.input.model_dump(),
+        "modalities": list(spec.gate.modalities),
+        "operating_points": [p.model_dump() for p in spec.operating_points],
+        "evaluation": [score.model_dump() for score in spec.evaluation],
+        "trained": spec.training.date,
+    }
+
+
+def _show_list(bundles: list["medcnn.Bundle"]) -> None:
+    """Show one row for each bundle."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("model", "version", "what it does", "labels", "input", "AUC"):
+        table.add_column(title, overflow="fold")
+    for bundle in bundles:
+        spec = bundle.spec
+        size = " x ".join(str(n) for n in spec.input.shape)
+        cells = (
+            spec.name,
+            spec.version,
+            spec.summary,
+            ", ".join(spec.labels),
+            f"{'/'.join(spec.gate.modalities) or 'any'}, {size}",
+            _scores(bundle),
+        )
+        table.add_row(*(Text(cell) for cell in cells))
+    show(table)
+    show("\nOne model's card: medcnn models NAME")
+
+
+def _scores(bundle: "medcnn.Bundle") -> str:
+    """Return the main label's area under the ROC curve on each data set."""
+    main = bundle.spec.labels[0]
+    scores = [
+        f"{score.auroc:.3f} ({score.ci95[0]:.3f} to {score.ci95[1]:.3f}) {score.data}"
+        for score in bundle.spec.evaluation
+        if score.label == main and score.subgroup == "all"
+    ]
+    return "\n".join(scores) or "not measured"
+
+
+def _show_card(bundle: "medcnn.Bundle", *, as_json: bool) -> None:
+    """Show CARD.md, or all facts as JSON."""
+    from medcnn.bundle import CARD
+
+    path = bundle.path / CARD
+    card = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if as_json:
+        answer(_facts(bundle) | {"card": card})
+        return
+    if not card:
+        show(f"{bundle.spec.name} {bundle.spec.version}: {bundle.spec.summary}")
+        show(f"It carries no {CARD}.")
+        return
+    from rich.markdown import Markdown
+
+    show(Markdown(card, hyperlinks=False))

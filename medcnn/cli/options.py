@@ -1,0 +1,50 @@
+"""The options that mean the same for every verb."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = [
+    "Device",
+    "Engine",
+    "EngineChoice",
+    "Json",
+    "Model",
+    "OutputFolder",
+    "Paths",
+    "Quiet",
+    "Seed",
+    "Workers",
+]
+
+EngineChoice = Literal["auto", "openvino", "onnxruntime", "torch"]
+
+Paths = Annotated[
+    list[Path],
+    typer.Argument(help="Files and folders.", metavar="PATH...", show_default=False),
+]
+OutputFolder = Annotated[
+    Path,
+    typer.Option("--output", "-o", help="Folder to write to.", show_default=False),
+]
+Model = Annotated[
+    str, typer.Option(help="Name of a shipped model, or a model's folder.")
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda, cuda:N or mps. auto says what it chose; "
+        "a device that is not there is an error."
+    ),
+]
+Engine = Annotated[EngineChoice, typer.Option(help="What runs the network.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that read files; default: by the CPU's cores."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Start of all random numbers.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No words and no progress on stderr.")
+]

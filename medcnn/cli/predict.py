@@ -1,0 +1,129 @@
+"""medcnn predict: probabilities for a few images."""
+
+from typing import Any
+
+import medcnn
+from medcnn.cli.console import (
+    answer,
+    complain,
+    end,
+    error_facts,
+    printable,
+    say,
+    show,
+)
+from medcnn.cli.images import Problems, images_in
+from medcnn.cli.open_model import open_model
+from medcnn.cli.options import Device, Engine, Json, Model, Paths, Quiet
+from medcnn.errors import MedcnnError
+
+__all__ = ["predict"]
+
+_BAR_CELLS = 12
+_DECISIONS = {
+    "flag": "flag: at or above the flag threshold",
+    "review": "review: between the two thresholds",
+    "no-flag": "no flag: below the review threshold",
+}
+
+
+def predict(
+    paths: Paths,
+    *,
+    model: Model = "chest-xray",
+    device: Device = "auto",
+    engine: Engine = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Give the probability of every label for a few images.
+
+    A folder stands for all images in it. For many images, with heatmaps and a report:
+    medcnn screen.
+    """
+    opened = open_model(model, engine=engine, device=device, quiet=quiet)
+    errors: Problems = []
+    images: list[dict[str, Any]] = []
+    for image in images_in(paths, errors):
+        try:
+            prediction = opened.predict(image)
+        except MedcnnError as error:
+            complain(error)
+            errors.append(error_facts(str(image.source), error))
+            continue
+        images.append(_row(opened, image, prediction))
+        if not as_json:
+            _show(opened, images[-1])
+    if as_json:
+        answer(
+            {
+                "model": opened.spec.name,
+                "model_sha256": opened.bundle.sha256,
+                "engine": opened.engine.name,
+                "device": opened.engine.device,
+                "images": images,
+                "errors": errors,
+            }
+        )
+    else:
+        say("For research use only: no diagnosis.", quiet=quiet or not images)
+    end(answers=len(images), problems=len(errors))
+
+
+def _row(
+    model: "medcnn.Model", image: "medcnn.Image", prediction: "medcnn.Prediction"
+) -> dict[str, Any]:
+    """Return one image's answer as JSON values."""
+    is_in_scope = not prediction.out_of_scope
+    return {
+        "path": str(image.source),
+        "status": "ok" if is_in_scope else "out_of_scope",
+        "band": str(model.band(prediction)) if is_in_scope else None,
+        **prediction.to_json(),
+        "warnings": list(image.warnings),
+    }
+
+
+def _show(model: "medcnn.Model", row: dict[str, Any]) -> None:
+    """Show one image's answer as a small table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    review = {p.label: p.review for p in model.spec.operating_points}
+    head = Text(printable(row["path"]), style="bold")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for title in ("label", "probability", "", "review from", "flag from"):
+        table.add_column(title)
+    for label, probability in row["probabilities"].items():
+        flag = row["thresholds"][label]
+        hot = probability >= flag and row["band"] is not None
+        table.add_row(
+            Text(label, style="bold" if label == row["label"] else ""),
+            f"{probability:.3f}",
+            Text(_bar(probability), style="red" if hot else "cyan"),
+            f"{review[label]:.3f}",
+            f"{flag:.3f}",
+        )
+    show(head)
+    show(table)
+    show(_decision(row))
+    for warning in row["warnings"]:
+        show(Text(f"note: {printable(warning)}", style="yellow"))
+    show("")
+
+
+def _decision(row: dict[str, Any]) -> Any:
+    """Return the decision in words."""
+    from rich.text import Text
+
+    if row["band"] is None:
+        words = f"out of scope, do not use these numbers: {row['out_of_scope']}"
+        return Text(printable(words), style="yellow")
+    style = {"flag": "bold red", "review": "bold yellow"}.get(row["band"], "green")
+    return Text(f"{_DECISIONS[row['band']]} of {row['label']}", style=style)
+
+
+def _bar(probability: float) -> str:
+    """Draw a probability of 0 to 1 as a bar of text."""
+    filled = round(probability * _BAR_CELLS)
+    return "━" * filled + "╌" * (_BAR_CELLS - filled)
