@@ -2,23 +2,26 @@
 
 import gzip
 import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+from nibabel.fileholders import FileHolder
 from nibabel.filebasedimages import ImageFileError
 from nibabel.nifti1 import Nifti1Pair
-from nibabel.spatialimages import HeaderDataError, SpatialImage
+from nibabel.spatialimages import HeaderDataError
 
-from medcnn.errors import DecodeError, GeometryError, OutputError, ReadError
+from medcnn.errors import DecodeError, GeometryError, MedcnnError, ReadError
 from medcnn.geometry import Geometry
 from medcnn.image import Image
 from medcnn.io.description import Description
 from medcnn.io.source import check_samples
 
-__all__ = ["describe", "from_image", "read", "save_nifti"]
+__all__ = ["describe", "from_image", "read"]
 
 Pixels = npt.NDArray[Any]
 
@@ -30,12 +33,18 @@ _BROKEN = (
     MemoryError,
     OSError,
     OverflowError,
+    StopIteration,
     TypeError,
     ValueError,
-    gzip.BadGzipFile,
     zlib.error,
 )
-_SPACE_CODES = {0: "unknown", 1: "scanner", 2: "aligned", 3: "talairach", 4: "mni"}
+_CLASSES = {
+    b"n+1\0": nib.Nifti1Image,
+    b"ni1\0": nib.Nifti1Pair,
+    b"n+2\0": nib.Nifti2Image,
+    b"ni2\0": nib.Nifti2Pair,
+}
+_HEAD_BYTES = 352
 
 
 def read(path: Path) -> Image:
@@ -44,42 +53,8 @@ def read(path: Path) -> Image:
     Raises:
         ReadError: If it is broken, cut off, or holds several volumes.
     """
-    return from_image(_open(path), path=path)
-
-
-def from_image(nifti: SpatialImage, *, path: Path | None = None) -> Image:
-    """Make an image of a nibabel image.
-
-    Raises:
-        ReadError: If its data are cut off, or it holds several volumes.
-    """
-    grid = _geometry(nifti, path)
-    steps = _steps(nifti)
-    colours = nifti.get_data_dtype().names
-    try:
-        values = np.asanyarray(nifti.dataobj)
-    except _BROKEN as error:
-        msg = f"its voxels cannot be read ({type(error).__name__})."
-        hint = "The file is broken or cut off; copy it again."
-        raise DecodeError(msg, path=path, hint=hint) from error
-    values = values.reshape(grid.shape)
-    if colours:
-        values = np.stack([values[name] for name in colours[:3]])
-    else:
-        values = _plain(values)[None]
-    notes = _doubts(nifti)
-    bad = 0
-    if values.dtype.kind == "f":
-        bad = int(values.size - np.isfinite(values).sum())
-    if bad:
-        notes.append(f"{bad} of {values.size} values are NaN or infinite")
-    return Image(
-        values,
-        geometry=grid,
-        provenance=steps,
-        warnings=tuple(notes),
-        source=path,
-    )
+    with _opened(path) as nifti:
+        return from_image(nifti, path=path)
 
 
 def describe(path: Path) -> Description:
@@ -88,70 +63,130 @@ def describe(path: Path) -> Description:
     Raises:
         ReadError: If the header is broken or declares several volumes.
     """
-    nifti = _open(path)
+    with _opened(path) as nifti:
+        grid = _geometry(nifti, path)
+        return Description(
+            source=path,
+            kind="nifti",
+            shape=grid.shape,
+            channels=3 if _colours(nifti) else 1,
+            spacing_mm=grid.spacing_mm,
+            orientation=grid.axis_codes,
+            frame=grid.frame.value,
+            steps=_steps(nifti),
+            warnings=_doubts(nifti),
+        )
+
+
+def from_image(nifti: Any, *, path: Path | None = None) -> Image:
+    """Make an image of a nibabel image.
+
+    Args:
+        nifti: Anything of nibabel with a shape, an affine and voxels.
+        path: The file, for errors.
+
+    Raises:
+        ReadError: If its data are cut off, or it holds several volumes.
+    """
+    if getattr(nifti, "affine", None) is None or len(nifti.shape) < 2:
+        msg = f"a {type(nifti).__name__} is no image on a grid of voxels."
+        raise ReadError(msg, path=path)
     grid = _geometry(nifti, path)
-    return Description(
-        source=path,
-        kind="nifti",
-        shape=grid.shape,
-        channels=3 if nifti.get_data_dtype().names else 1,
-        spacing_mm=grid.spacing_mm,
-        orientation=grid.axis_codes,
-        frame=grid.frame.value,
-        steps=_steps(nifti),
-        warnings=tuple(_doubts(nifti)),
+    values = _values(nifti, grid, path)
+    notes = _doubts(nifti)
+    if values.dtype.kind == "f":
+        bad = int(values.size - np.isfinite(values).sum())
+        if bad:
+            notes += (f"{bad} of {values.size} values are NaN or infinite",)
+    return Image(
+        values, geometry=grid, provenance=_steps(nifti), warnings=notes, source=path
     )
 
 
-def save_nifti(array: Pixels, geometry: Geometry, path: Path) -> None:
-    """Write values on a grid in patient space as .nii or .nii.gz.
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Parse the header by the class its content asks for, whatever its name is."""
+    with ExitStack() as files:
+        try:
+            header = files.enter_context(_open_bytes(_header_path(path)))
+            head = header.read(_HEAD_BYTES)
+            kind = next(kind for magic, kind in _CLASSES.items() if magic in head)
+            file_map = {"image": FileHolder(fileobj=header)}
+            if issubclass(kind, nib.Nifti1Image | nib.Nifti2Image) is False:
+                voxels = files.enter_context(_open_bytes(_voxel_path(path)))
+                file_map["header"] = file_map["image"]
+                file_map["image"] = FileHolder(fileobj=voxels)
+            header.seek(0)
+            nifti = kind.from_file_map(file_map, mmap=False)
+        except _BROKEN as error:
+            msg = f"its NIfTI header cannot be read ({type(error).__name__})."
+            hint = "A .hdr and an .img file belong together."
+            raise DecodeError(msg, path=path, hint=hint) from error
+        yield nifti
 
-    Args:
-        array: Values, shape (I, J, K).
-        geometry: Their grid; its affine becomes sform and qform ("scanner").
-        path: File to write; it is replaced.
+
+def _open_bytes(path: Path) -> IO[bytes]:
+    """Open a file for reading, through gzip if its content is gzip."""
+    file = path.open("rb")
+    is_packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    if not is_packed:
+        return file
+    file.close()
+    return gzip.open(path, "rb")
+
+
+def _header_path(path: Path) -> Path:
+    """Return the file that holds the header."""
+    header = path.with_suffix(".hdr")
+    return header if path.suffix.lower() == ".img" and header.is_file() else path
+
+
+def _voxel_path(path: Path) -> Path:
+    """Return the file that holds the voxels of a pair."""
+    return path.with_suffix(".img")
+
+
+def _values(nifti: Any, grid: Geometry, path: Path | None) -> Pixels:
+    """Return the scaled voxels as (C, I, J, K)."""
+    try:
+        values = np.asanyarray(nifti.dataobj).reshape(grid.shape)
+    except MedcnnError:
+        raise
+    except _BROKEN as error:
+        msg = f"its voxels cannot be read ({type(error).__name__})."
+        hint = "The file is broken or cut off; copy it again."
+        raise DecodeError(msg, path=path, hint=hint) from error
+    names = _colours(nifti)
+    if names:
+        return np.stack([values[name] for name in names])
+    if values.dtype.kind not in "buif":
+        msg = f"its voxels are {values.dtype}, not real numbers."
+        raise DecodeError(msg, path=path)
+    if values.dtype.kind == "f":
+        return values.astype(np.float32, copy=False)[None]
+    return values.astype(values.dtype.newbyteorder("="), copy=False)[None]
+
+
+def _colours(nifti: Any) -> tuple[str, ...]:
+    """Return the names of the colour fields that are kept; () for grey."""
+    names: tuple[str, ...] = np.dtype(nifti.get_data_dtype()).names or ()
+    return names[:3]
+
+
+def _geometry(nifti: Any, path: Path | None) -> Geometry:
+    """Return the true grid, by nibabel's rule: sform if its code is set, else qform.
 
     Raises:
-        GeometryError: If the array is not of the grid's shape.
-        OutputError: If the file cannot be written.
+        ReadError: If it holds several volumes, or its affine makes no grid.
     """
-    if array.shape != geometry.shape:
-        msg = f"array must have its grid's shape {geometry.shape}, got {array.shape}"
-        raise GeometryError(msg)
-    make: Any = nib.Nifti1Image
-    nifti = make(array, geometry.affine)
-    nifti.set_sform(geometry.affine, code="scanner")
-    nifti.set_qform(geometry.affine, code="scanner")
-    nifti.header.set_xyzt_units("mm")
-    try:
-        nib.save(nifti, path)
-    except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror or error}"
-        raise OutputError(msg) from error
-
-
-def _open(path: Path) -> SpatialImage:
-    """Parse the header, by the class its content asks for whatever its name is."""
-    try:
-        with _opened(path) as file:
-            head = file.read(352)
-        kind = next(kind for kind, magic in _CLASSES if magic in head)
-        return kind.from_file_map(_file_map(path, kind))
-    except _BROKEN as error:
-        msg = f"its NIfTI header is broken ({type(error).__name__})."
-        raise DecodeError(msg, path=path) from error
-
-
-def _geometry(nifti: SpatialImage, path: Path | None) -> Geometry:
-    """Return the true grid, by nibabel's rule: sform if its code is set, else qform."""
     sizes = tuple(int(size) for size in nifti.shape)
     check_samples(path, *sizes)
-    space, others = sizes[:3], sizes[3:]
-    if any(size != 1 for size in others):
+    if any(size != 1 for size in sizes[3:]):
         msg = f"it holds several volumes: its shape is {sizes}, not (I, J, K)."
         hint = "Save the wanted volume as its own file, or pass (array, affine)."
         raise ReadError(msg, path=path, hint=hint)
-    i, j, k = (*space, 1, 1)[:3]
+    i, j, k = (*sizes, 1, 1)[:3]
     try:
         return Geometry((i, j, k), nifti.affine)
     except GeometryError as error:
@@ -159,28 +194,20 @@ def _geometry(nifti: SpatialImage, path: Path | None) -> Geometry:
         raise ReadError(msg, path=path) from error
 
 
-def _steps(nifti: SpatialImage) -> tuple[str, ...]:
-    """Return in words what nibabel does to the stored values."""
-    header = nifti.header
-    lines = [f"stored values: {header.get_data_dtype()}"]
-    slope = getattr(nifti.dataobj, "slope", 1.0)
-    offset = getattr(nifti.dataobj, "inter", 0.0)
+def _steps(nifti: Any) -> tuple[str, ...]:
+    """Return in words what is done to the stored values."""
+    lines = [f"stored values: {nifti.get_data_dtype()}"]
+    slope = float(getattr(nifti.dataobj, "slope", 1.0))
+    offset = float(getattr(nifti.dataobj, "inter", 0.0))
     if (slope, offset) != (1.0, 0.0):
         lines.append(f"rescale: value = {slope:g} * stored + {offset:g}")
     return tuple(lines)
 
 
-def _doubts(nifti: SpatialImage) -> list[str]:
+def _doubts(nifti: Any) -> tuple[str, ...]:
     """Return what is doubtful about the header."""
     if not isinstance(nifti, Nifti1Pair):
-        return []
+        return ()
     if int(nifti.header["sform_code"]) == 0 and int(nifti.header["qform_code"]) == 0:
-        return ["neither sform nor qform is set: its place in the patient is unknown"]
-    return []
-
-
-def _plain(values: Pixels) -> Pixels:
-    """Return values in native byte order, and floats as float32."""
-    if values.dtype.kind == "f":
-        return values.astype(np.float32, copy=False)
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
+        return ("neither sform nor qform is set: its place in the patient is unknown",)
+    return ()

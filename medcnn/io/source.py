@@ -15,6 +15,7 @@ __all__ = [
     "Kind",
     "check_samples",
     "identify",
+    "is_folder",
     "require",
     "shown",
 ]
@@ -84,6 +85,15 @@ def require(path: Path) -> os.stat_result:
         raise ReadError(msg, path=path) from error
 
 
+def is_folder(path: Path) -> bool:
+    """Say whether an existing path is a folder.
+
+    Raises:
+        ReadError: If nothing is there, or it may not be looked at.
+    """
+    return stat.S_ISDIR(require(path).st_mode)
+
+
 def identify(path: Path) -> Kind:
     """Say which format a file is by its first bytes, never by its name.
 
@@ -105,12 +115,10 @@ def identify(path: Path) -> Kind:
         return kind
     if _is_analyze_image(path):
         return Kind.NIFTI
-    raise UnknownFormatError(
-        f"{shown(path)} holds no image that is read: "
-        f"{'it is a gzip file of something else' if is_packed else _looks_like(head)}.",
-        path=path,
-        hint="DICOM, NIfTI, PNG, JPEG and TIFF are read.",
-    )
+    what = "it is a gzip file of something else" if is_packed else _looks_like(head)
+    msg = f"{shown(path)} holds no image that is read: {what}."
+    hint = "DICOM, NIfTI, PNG, JPEG and TIFF are read."
+    raise UnknownFormatError(msg, path=path, hint=hint)
 
 
 def check_samples(path: Path | None, *sizes: int) -> None:

@@ -37,10 +37,17 @@ _INTEGER_TYPES = (np.uint8, np.int16, np.uint16, np.int32)
 
 @dataclass(frozen=True)
 class Step:
-    """One pointwise step: what it does in words, and as a function of float64."""
+    """One pointwise step.
+
+    Attributes:
+        words: What it does.
+        apply: The same as a function of float64 values.
+        key: Equal for two steps that do the same.
+    """
 
     words: str
     apply: Callable[[FloatArray], FloatArray]
+    key: tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,11 @@ class GreyPlan:
         if self.padding is not None:
             lines.append(f"padding: stored values {_run(self.padding)} are masked")
         return tuple(lines)
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Return what two plans share if and only if they do the same."""
+        return (tuple(step.key for step in self.steps), self.unit, self.padding)
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """Return the meaning of stored values."""
@@ -152,7 +164,7 @@ def _plan_modality(
     if sequence:
         lut = read_lut(sequence[0], path, is_signed=layout.is_signed)
         words = f"modality LUT of {len(lut.entries)} entries from {lut.first}"
-        draft.add(Step(words, lut), lut.entries.min(), lut.entries.max())
+        draft.add(Step(words, lut, lut.key), lut.entries.min(), lut.entries.max())
         return
     slope, intercept = (
         number(dataset, "RescaleSlope"),
@@ -167,7 +179,7 @@ def _plan_modality(
     if (gain, offset) != (1, 0):
         words = f"rescale: value = {gain:g} * stored + {offset:g}"
         ends = gain * draft.low + offset, gain * draft.high + offset
-        draft.add(Step(words, lambda v: v * gain + offset), *ends)
+        draft.add(Step(words, lambda v: v * gain + offset, (gain, offset)), *ends)
 
 
 def _plan_voi(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
@@ -179,12 +191,12 @@ def _plan_voi(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
             f"VOI LUT of {len(lut.entries)} entries of {lut.bits} bits from "
             f"{lut.first}, to 0..{DISPLAY_MAX:g}"
         )
-        draft.add(Step(words, lut.to_display), 0, DISPLAY_MAX)
+        draft.add(Step(words, lut.to_display, lut.key), 0, DISPLAY_MAX)
         draft.is_display = True
         return
     window = read_window(dataset)
     if window is not None:
-        draft.add(Step(window.words, window), 0, DISPLAY_MAX)
+        draft.add(Step(window.words, window, (window,)), 0, DISPLAY_MAX)
         draft.is_display = True
     elif text(dataset, "WindowWidth") or text(dataset, "WindowCenter"):
         draft.warnings.append("its window is invalid and was treated as absent")
@@ -199,7 +211,7 @@ def _plan_polarity(dataset: Dataset, layout: Layout, draft: _Draft) -> None:
     total = draft.low + draft.high
     reason = "Presentation LUT Shape INVERSE" if shape else "MONOCHROME1"
     words = f"{reason}: inverted, {total:g} - value"
-    draft.add(Step(words, lambda v: total - v), draft.low, draft.high)
+    draft.add(Step(words, lambda v: total - v, (total,)), draft.low, draft.high)
 
 
 def _padding(dataset: Dataset, layout: Layout, draft: _Draft) -> tuple[int, int] | None:

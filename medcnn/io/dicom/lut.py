@@ -38,6 +38,11 @@ class Lut:
     entries: FloatArray
     bits: int
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Return what two equal tables share."""
+        return self.first, self.bits, self.entries.tobytes()
+
     def __call__(self, values: FloatArray) -> FloatArray:
         """Return the entry of each value; inputs past an end take the end's entry."""
         index = np.clip(np.rint(values) - self.first, 0, len(self.entries) - 1)

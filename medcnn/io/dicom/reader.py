@@ -4,7 +4,6 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,42 +11,24 @@ import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from medcnn.geometry import Geometry
 from medcnn.image import Image
 from medcnn.io.description import Description
-from medcnn.io.dicom.colour import check_photometric, colour_words, to_rgb
-from medcnn.io.dicom.facts import facts_of, identity_of, warnings_of
-from medcnn.io.dicom.grey import GreyPlan, plan_grey, render
-from medcnn.io.dicom.grid import plane_geometry
-from medcnn.io.dicom.stored import PIXEL_KEYWORDS, Layout, container, layout_of
+from medcnn.io.dicom.facts import facts_of, identity_of
+from medcnn.io.dicom.plan import Plan, decode, make_plan
+from medcnn.io.dicom.stored import PIXEL_KEYWORDS
 from medcnn.io.dicom.tags import broken_as_decode_error, text
 
-__all__ = ["describe", "from_dataset", "parse", "read"]
+__all__ = [
+    "channels_first",
+    "describe",
+    "from_dataset",
+    "oddities",
+    "parse",
+    "quiet",
+    "read",
+]
 
-Pixels = npt.NDArray[Any]
-_Caught = list[warnings.WarningMessage]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What the header of one data set says about its picture.
-
-    Attributes:
-        layout: How the pixels are stored.
-        grey: What is done to them; None for colour.
-        geometry: The grid; None where nothing says.
-        warnings: What a careful reader would want to be told.
-    """
-
-    layout: Layout
-    grey: GreyPlan | None
-    geometry: Geometry | None
-    warnings: tuple[str, ...]
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Return the steps in words."""
-        return self.grey.words if self.grey else colour_words(self.layout)
+Caught = list[warnings.WarningMessage]
 
 
 def read(path: Path) -> Image:
@@ -56,7 +37,7 @@ def read(path: Path) -> Image:
     Raises:
         ReadError: If it cannot be parsed, carries no pixels or they are broken.
     """
-    with _quiet() as caught:
+    with quiet() as caught:
         dataset, keyword = parse(path)
         return _image(dataset, keyword, path, caught)
 
@@ -67,7 +48,7 @@ def from_dataset(dataset: Dataset, *, path: Path | None = None) -> Image:
     Raises:
         ReadError: If it carries no pixels or they are broken.
     """
-    with _quiet() as caught:
+    with quiet() as caught:
         keyword = next((name for name in PIXEL_KEYWORDS if name in dataset), "")
         return _image(dataset, keyword, path, caught)
 
@@ -78,26 +59,10 @@ def describe(path: Path) -> Description:
     Raises:
         ReadError: If it cannot be parsed or carries no pixels.
     """
-    with _quiet() as caught:
+    with quiet() as caught:
         dataset, keyword = parse(path, header_only=True)
-        plan = _plan(dataset, keyword, path)
-        facts = facts_of(dataset, plan.layout.syntax.name)
-    grid, layout = plan.geometry, plan.layout
-    return Description(
-        source=path,
-        kind="dicom",
-        shape=(layout.columns, layout.rows, layout.frames),
-        channels=1 if plan.grey else 3,
-        modality=text(dataset, "Modality") or None,
-        spacing_mm=grid.spacing_mm if grid else None,
-        orientation=grid.axis_codes if grid else None,
-        frame=grid.frame.value if grid else None,
-        unit=plan.grey.unit if plan.grey else None,
-        steps=plan.words,
-        warnings=(*plan.warnings, *_library_warnings(caught)),
-        facts=facts,
-        series_uid=text(dataset, "SeriesInstanceUID") or None,
-    )
+        plan = make_plan(dataset, keyword, path)
+        return description(dataset, plan, path, caught)
 
 
 def parse(path: Path, *, header_only: bool = False) -> tuple[Dataset, str]:
@@ -124,60 +89,64 @@ def parse(path: Path, *, header_only: bool = False) -> tuple[Dataset, str]:
     return dataset, ""
 
 
-def _image(dataset: Dataset, keyword: str, path: Path | None, caught: _Caught) -> Image:
-    """Decode a data set and apply what its header says."""
-    plan = _plan(dataset, keyword, path)
-    pixels = container(dataset, plan.layout, path)
-    if plan.grey is None:
-        values, mask = to_rgb(pixels, dataset, plan.layout, path), None
-    else:
-        values, mask = render(pixels, plan.grey)
-    return Image(
-        _channels_first(values),
-        geometry=plan.geometry,
-        unit=plan.grey.unit if plan.grey else None,
-        modality=text(dataset, "Modality") or None,
-        facts=facts_of(dataset, plan.layout.syntax.name),
-        identity=identity_of(dataset),
-        provenance=plan.words,
-        warnings=(*plan.warnings, *_library_warnings(caught)),
-        padding=None if mask is None else mask.transpose(2, 1, 0),
+def description(
+    dataset: Dataset, plan: Plan, path: Path, caught: Caught, *, files: int = 1
+) -> Description:
+    """Describe what a plan will read."""
+    grid, layout = plan.geometry, plan.layout
+    return Description(
         source=path,
+        kind="dicom",
+        shape=grid.shape if grid else (layout.columns, layout.rows, layout.frames),
+        channels=1 if plan.grey else 3,
+        modality=text(dataset, "Modality") or None,
+        spacing_mm=grid.spacing_mm if grid else None,
+        orientation=grid.axis_codes if grid else None,
+        frame=grid.frame.value if grid else None,
+        unit=plan.unit,
+        steps=plan.words,
+        warnings=(*plan.warnings, *oddities(caught)),
+        facts=facts_of(dataset, layout.syntax.name),
+        series_uid=text(dataset, "SeriesInstanceUID") or None,
+        files=files,
     )
 
 
-def _plan(dataset: Dataset, keyword: str, path: Path | None) -> _Plan:
-    """Decide from the header alone what will be done."""
-    layout = layout_of(dataset, keyword, path)
-    notes = warnings_of(dataset)
-    grey = None
-    if check_photometric(layout, path):
-        grey = plan_grey(dataset, layout, path)
-        notes += grey.warnings
-    if layout.frames > 1:
-        notes.append(f"{layout.frames} frames without geometry; k counts frames")
-        return _Plan(layout, grey, None, tuple(notes))
-    geometry, doubts = plane_geometry(dataset, (layout.columns, layout.rows), path)
-    return _Plan(layout, grey, geometry, (*notes, *doubts))
-
-
 @contextmanager
-def _quiet() -> Iterator[_Caught]:
+def quiet() -> Iterator[Caught]:
     """Collect what pydicom warns of instead of printing it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield caught
 
 
-def _channels_first(values: Pixels) -> Pixels:
-    """Turn (frames, rows, columns[, 3]) into (C, I, J, K), without a copy."""
+def oddities(caught: Caught) -> tuple[str, ...]:
+    """Count what pydicom found odd; its texts may quote personal values."""
+    if not caught:
+        return ()
+    return (f"the file departs from the DICOM standard in {len(caught)} places",)
+
+
+def channels_first(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Turn (K, rows, columns[, 3]) into (C, I, J, K), without a copy."""
     if values.ndim == 3:
         return values.transpose(2, 1, 0)[None]
     return values.transpose(3, 2, 1, 0)
 
 
-def _library_warnings(caught: _Caught) -> tuple[str, ...]:
-    """Count what pydicom found odd; its texts may quote personal values."""
-    if not caught:
-        return ()
-    return (f"the file departs from the DICOM standard in {len(caught)} places",)
+def _image(dataset: Dataset, keyword: str, path: Path | None, caught: Caught) -> Image:
+    """Decode a data set and apply what its header says."""
+    plan = make_plan(dataset, keyword, path)
+    values, mask = decode(dataset, plan, path)
+    return Image(
+        channels_first(values),
+        geometry=plan.geometry,
+        unit=plan.unit,
+        modality=text(dataset, "Modality") or None,
+        facts=facts_of(dataset, plan.layout.syntax.name),
+        identity=identity_of(dataset),
+        provenance=plan.words,
+        warnings=(*plan.warnings, *oddities(caught)),
+        padding=None if mask is None else mask.transpose(2, 1, 0),
+        source=path,
+    )

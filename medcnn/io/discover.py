@@ -1,0 +1,118 @@
+"""Folders to the files in them, streamed in a stable order.
+
+Every file is one item here. Slices of one CT series are only known to belong together
+once every header was read, so whoever wants volumes calls `medcnn.io.load_study`.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from medcnn.io.source import require, shown
+
+__all__ = ["Found", "discover"]
+
+_IGNORED_NAMES = {"DICOMDIR", "Thumbs.db", "desktop.ini", "__MACOSX"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """One file that was found, or one folder that could not be looked into.
+
+    Attributes:
+        path: Where it is.
+        name: Its path below the folder that was named; the file's name if it was
+            named itself. Always with forward slashes.
+        problem: Why a folder could not be looked into; empty for a file.
+    """
+
+    path: Path
+    name: str
+    problem: str = ""
+
+
+def discover(paths: Iterable[str | Path]) -> Iterator[Found]:
+    """Yield every file that is named, or that lies in or below a named folder.
+
+    Names are sorted within each folder. Hidden files and DICOMDIR are skipped, and a
+    folder that links lead to twice is entered once. What is no regular file is yielded
+    too: reading refuses it with a reason, so that nothing vanishes silently.
+
+    Args:
+        paths: Files and folders.
+
+    Raises:
+        ReadError: At once, if one of them does not exist.
+    """
+    roots = [Path(path) for path in paths]
+    for root in roots:
+        require(root)
+    return _walk_all(roots)
+
+
+def _walk_all(roots: Iterable[Path]) -> Iterator[Found]:
+    """Yield the files of each root."""
+    entered: set[tuple[int, int]] = set()
+    for root in roots:
+        if root.is_dir():
+            yield from _walk(root, "", entered)
+        else:
+            yield Found(root, root.name)
+
+
+def _walk(folder: Path, prefix: str, entered: set[tuple[int, int]]) -> Iterator[Found]:
+    """Yield the files of a folder, entering sub-folders in turn.
+
+    Args:
+        folder: Where to look.
+        prefix: What to put before names, "" or ending in a slash.
+        entered: Device and inode of folders that were entered, extended here.
+    """
+    waiting = [iter([(folder, prefix, True)])]
+    while waiting:
+        path, name, is_folder = next(waiting[-1], (None, "", False))
+        if path is None:
+            waiting.pop()
+        elif not is_folder:
+            yield Found(path, name)
+        else:
+            try:
+                if _enter(path, entered):
+                    waiting.append(_entries(path, name))
+            except OSError as error:
+                reason = f"the folder cannot be read: {error.strerror or error}"
+                yield Found(path, name.rstrip("/") or shown(path), reason)
+
+
+def _enter(folder: Path, entered: set[tuple[int, int]]) -> bool:
+    """Note that a folder is entered; False if it was before."""
+    status = folder.stat()
+    place = status.st_dev, status.st_ino
+    is_new = place not in entered
+    entered.add(place)
+    return is_new
+
+
+def _entries(folder: Path, prefix: str) -> Iterator[tuple[Path, str, bool]]:
+    """List a folder: (path, name below the root, is it a folder), sorted by name.
+
+    Only names are held, so that a folder of 100,000 files needs a few megabytes.
+    """
+    with os.scandir(folder) as found:
+        names = sorted(
+            (os.fsencode(entry.name), _is_folder(entry))
+            for entry in found
+            if not entry.name.startswith(".") and entry.name not in _IGNORED_NAMES
+        )
+    for raw, is_folder in names:
+        name = os.fsdecode(raw)
+        yield folder / name, f"{prefix}{name}{'/' if is_folder else ''}", is_folder
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Say whether an entry is a folder or a link to one; a dead link is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
