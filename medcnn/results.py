@@ -11,7 +11,17 @@ import numpy.typing as npt
 from medcnn.errors import GeometryError
 from medcnn.geometry import Geometry
 
-__all__ = ["Band", "CaseResult", "Heatmap", "Prediction", "Status"]
+__all__ = [
+    "LIMITS_OF_A_MAP",
+    "Band",
+    "CaseResult",
+    "Heatmap",
+    "Prediction",
+    "Status",
+]
+
+LIMITS_OF_A_MAP = "shows what moved the score, not a lesion's outline"
+"""What must be read beside every heatmap."""
 
 
 class Status(StrEnum):

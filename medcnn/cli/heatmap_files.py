@@ -11,8 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from medcnn.explanation.overlay import (
-    LIMITS_OF_A_MAP,
-    colour_scale,
     grey_picture,
     heat_layer,
     lay_over,
@@ -20,7 +18,7 @@ from medcnn.explanation.overlay import (
 from medcnn.image import Image
 from medcnn.io.nifti import save_nifti
 from medcnn.outputs import write_whole
-from medcnn.results import Heatmap, Prediction
+from medcnn.results import LIMITS_OF_A_MAP, Heatmap, Prediction
 
 __all__ = ["write_heatmap"]
 
@@ -101,7 +99,9 @@ def _legend(
     model = f"{heatmap.model} ({prediction.model_sha256[:8]}), {heatmap.method}"
     write(2.5, ", ".join(p for p in (model, where) if p), "#aab4be")
     scale = figure.add_axes((left, 1 - 5.1 * size / rows, 0.4, size / rows))
-    scale.imshow(colour_scale()[None], aspect="auto")
+    ramp = np.linspace(0, 1, 256, dtype=np.float32)[None]
+    grey = np.full((1, 256, 3), 110, np.uint8)
+    scale.imshow(lay_over(grey, heat_layer(ramp, top=1)), aspect="auto")
     scale.set_axis_off()
     top = float(heatmap.array.max())
     figure.text(

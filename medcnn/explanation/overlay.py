@@ -10,12 +10,9 @@ import numpy.typing as npt
 
 from medcnn.image import Image
 
-__all__ = ["LIMITS_OF_A_MAP", "colour_scale", "grey_picture", "heat_layer", "lay_over"]
+__all__ = ["colour_scale", "grey_picture", "heat_layer", "lay_over"]
 
 Bytes = npt.NDArray[np.uint8]
-
-LIMITS_OF_A_MAP = "shows what moved the score, not a lesion's outline"
-"""What must be read beside every heatmap."""
 
 _LOW, _HIGH = 0.5, 99.5
 """Percentiles of the acquired values that become black and white."""
