@@ -33,7 +33,7 @@ class PretrainedReport:
         path: The file.
         key_map: Whose names its keys are in.
         loaded: Number of tensors taken.
-        ignored: Keys left out: the old task's head.
+        ignored: Keys left out: the old task's head, stages the network does not have.
     """
 
     path: Path
@@ -58,7 +58,8 @@ def load_pretrained(network: Classifier, path: Path) -> PretrainedReport:
     """
     raw = _read(path)
     key_map, mapped = _map_keys(raw)
-    body = {k: v for k, v in mapped.items() if k.startswith("body.")}
+    kept = tuple(f"body.{name}." for name, _ in network.body.named_children())
+    body = {k: v for k, v in mapped.items() if k.startswith(kept)}
     _fold_grey(network, body)
     own = {k: v for k, v in network.state_dict().items() if k.startswith("body.")}
     missing = [k for k in own if k not in body and "num_batches_tracked" not in k]
@@ -72,7 +73,7 @@ def load_pretrained(network: Classifier, path: Path) -> PretrainedReport:
         )
         raise BundleError(msg)
     network.load_state_dict(body, strict=False)
-    ignored = tuple(k for k in mapped if not k.startswith("body."))
+    ignored = tuple(k for k in mapped if not k.startswith(kept))
     return PretrainedReport(path, key_map, len(body), ignored)
 
 

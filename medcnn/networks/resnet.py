@@ -6,6 +6,7 @@ from typing import Any
 from monai.networks.nets.resnet import ResNet
 from torch import nn
 
+from medcnn.errors import BundleError
 from medcnn.networks.classifier import Classifier
 
 __all__ = ["resnet18", "resnet50"]
@@ -14,15 +15,30 @@ _WIDTHS = [64, 128, 256, 512]
 
 
 def resnet18(
-    *, dims: int, in_channels: int, labels: int, dropout: float = 0.0
+    *,
+    dims: int,
+    in_channels: int,
+    labels: int,
+    dropout: float = 0.0,
+    layers: int = 4,
 ) -> Classifier:
     """Build ResNet-18 with the usual stride of 2 in its first convolution.
+
+    Args:
+        dims: 2 or 3.
+        in_channels: 1 for grey, 3 for colour.
+        labels: Number of logits.
+        dropout: Share of features set to 0 in training.
+        layers: How many of the four stages to keep.
 
     References:
         [1] He et al., Deep residual learning for image recognition, CVPR 2016.
     """
     net = _resnet("basic", [2, 2, 2, 2], dims, in_channels)
-    return _classifier(net, _WIDTHS[-1], labels, dims, dropout)
+    stages = _stages(net, layers)
+    return Classifier(
+        stages, features=_WIDTHS[layers - 1], labels=labels, dims=dims, dropout=dropout
+    )
 
 
 def resnet50(
@@ -32,8 +48,12 @@ def resnet50(
     labels: int,
     dropout: float = 0.0,
     stride_in_first: bool = False,
+    layers: int = 4,
 ) -> Classifier:
     """Build ResNet-50.
+
+    Three stages make a smaller network whose feature map is twice as fine: what is
+    lost is what the fourth learnt of cats and cars.
 
     Args:
         dims: 2 or 3.
@@ -42,6 +62,7 @@ def resnet50(
         dropout: Share of features set to 0 in training.
         stride_in_first: Put a stage's stride into its first 1 x 1 convolution, as the
             original did and Keras' weights expect, rather than into the 3 x 3 one.
+        layers: How many of the four stages to keep.
     """
     net = _resnet("bottleneck", [3, 4, 6, 3], dims, in_channels)
     if stride_in_first:
@@ -49,7 +70,11 @@ def resnet50(
             first = layer[0]
             strides = first.conv1.stride, first.conv2.stride
             first.conv2.stride, first.conv1.stride = strides
-    return _classifier(net, _WIDTHS[-1] * 4, labels, dims, dropout)
+    stages = _stages(net, layers)
+    features = _WIDTHS[layers - 1] * 4
+    return Classifier(
+        stages, features=features, labels=labels, dims=dims, dropout=dropout
+    )
 
 
 def _resnet(block: str, layers: list[int], dims: int, in_channels: int) -> Any:
@@ -65,16 +90,19 @@ def _resnet(block: str, layers: list[int], dims: int, in_channels: int) -> Any:
     )
 
 
-def _classifier(
-    net: Any, features: int, labels: int, dims: int, dropout: float
-) -> Classifier:
-    """Take the body out of MONAI's network, stage by stage."""
+def _stages(net: Any, layers: int) -> "OrderedDict[str, nn.Module]":
+    """Take the body out of MONAI's network, stage by stage.
+
+    Raises:
+        BundleError: If `layers` is not 1 to 4.
+    """
+    if not 1 <= layers <= len(_WIDTHS):
+        msg = f"a ResNet has 1 to {len(_WIDTHS)} layers to keep, got {layers}"
+        raise BundleError(msg)
     stem = OrderedDict(
         conv1=net.conv1, bn1=net.bn1, act=nn.ReLU(inplace=True), maxpool=net.maxpool
     )
     stages: OrderedDict[str, nn.Module] = OrderedDict(stem=nn.Sequential(stem))
-    for name in ("layer1", "layer2", "layer3", "layer4"):
-        stages[name] = getattr(net, name)
-    return Classifier(
-        stages, features=features, labels=labels, dims=dims, dropout=dropout
-    )
+    for number in range(1, layers + 1):
+        stages[f"layer{number}"] = getattr(net, f"layer{number}")
+    return stages

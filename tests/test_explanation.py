@@ -1,0 +1,94 @@
+"""Class activation maps equal gradient-based Grad-CAM, and sit where they should."""
+
+import numpy as np
+import pytest
+import torch
+from bundles import make_bundle
+from monai.visualize import GradCAM
+
+from medcnn.errors import DataError
+from medcnn.explanation import explain
+from medcnn.geometry import Geometry
+from medcnn.image import Image
+from medcnn.model import Model
+from medcnn.networks import build
+
+NETWORKS = ("basic_cnn", "densenet121", "resnet18", "efficientnet-lite0")
+
+
+def _keep(values):
+    """Stand in for MONAI's default normaliser, which turns hot into cold."""
+    return values
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_map_equals_gradient_based_grad_cam(name, dims, tmp_path):
+    side = 96 if dims == 2 else 64
+    bundle = make_bundle(tmp_path / name, network=name, dims=dims, side=side)
+    model = Model.open(bundle.path)
+    shape = (1, *bundle.spec.input.shape)
+    tensor = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
+    answer = next(model.stream([tensor]))
+    network = _network(bundle)
+    gradcam = GradCAM(network, target_layers="body", postprocessing=_keep)
+    image = torch.from_numpy(tensor)[None].requires_grad_()
+    for index, label in enumerate(model.labels):
+        cells = answer.features[0].shape
+        reference = (
+            gradcam.compute_map(image, class_idx=index, layer_idx=-1)
+            .detach()
+            .numpy()[0, 0]
+        )
+        got = model.relevance(answer.features, label)
+        assert got.shape == cells
+        scale = max(float(reference.max()), 1e-6)
+        assert np.abs(got - reference).max() < 1e-3 * scale + 1e-7
+
+
+def _network(bundle):
+    spec = bundle.spec
+    network = build(
+        spec.network.name,
+        dims=spec.input.dims,
+        in_channels=1,
+        labels=len(spec.labels),
+        **spec.network.arguments,
+    )
+    weights = {k: torch.from_numpy(v) for k, v in bundle.weights().items()}
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def test_the_map_has_the_image_grid_and_names_its_label(tmp_path):
+    bundle = make_bundle(tmp_path / "tiny3", dims=3, side=24)
+    affine = np.diag([-1.0, 0.5, 3.0, 1.0])[[0, 2, 1, 3]]
+    grid = Geometry((30, 28, 12), affine)
+    values = np.random.default_rng(0).normal(0, 1, (1, 30, 28, 12)).astype(np.float32)
+    image = Image(values, geometry=grid)
+    heatmap = explain(Model.open(bundle.path), image, label="mass")
+    assert heatmap.array.shape == grid.shape
+    assert heatmap.geometry.same_grid(grid)
+    assert (heatmap.label, heatmap.method, heatmap.model) == ("mass", "cam", "tiny")
+    assert heatmap.array.min() >= 0
+    assert heatmap.array.max() > 0
+
+
+def test_an_unknown_label_is_refused(tmp_path):
+    model = Model.open(make_bundle(tmp_path / "tiny").path)
+    film = Image.from_picture(np.random.default_rng(0).normal(0, 1, (64, 64)))
+    with pytest.raises(DataError, match="no label 'cat'"):
+        explain(model, film, label="cat")
+
+
+def test_the_map_and_the_bias_add_up_to_the_logit_where_nothing_is_negative(tmp_path):
+    bundle = make_bundle(tmp_path / "tiny")
+    model = Model.open(bundle.path)
+    weight, bias = bundle.head()
+    tensor = np.random.default_rng(0).normal(0, 1, (1, 32, 32)).astype(np.float32)
+    outputs = next(model.engine.stream([tensor]))
+    positive = np.abs(weight)
+    model._head = (positive, bias)  # a head without negative weights
+    total = model.relevance(outputs.features, "abnormal").sum()
+    pooled = outputs.features.mean(axis=(1, 2))
+    assert total == pytest.approx(float(positive[0] @ pooled), rel=1e-4)

@@ -1,0 +1,138 @@
+"""The engines agree, and a model says what it means."""
+
+import numpy as np
+import pytest
+from bundles import make_bundle
+
+from medcnn.engines import open_engine
+from medcnn.errors import DataError, EngineError, GeometryError
+from medcnn.gate import FeatureModel
+from medcnn.geometry import Geometry
+from medcnn.image import Image
+from medcnn.model import Model
+from medcnn.results import Band
+
+ENGINES = ("openvino", "onnxruntime", "torch")
+
+
+def _film(seed=0, **parts):
+    pixels = np.random.default_rng(seed).integers(0, 4000, (90, 80)).astype(np.uint16)
+    return Image.from_picture(pixels, **parts)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return make_bundle(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def test_all_engines_give_the_same_numbers(bundle):
+    answers = {}
+    for name in ENGINES:
+        model = Model.open(bundle.path, engine=name)
+        answers[name], _ = model.answer(_film())
+    oracle = answers["torch"]
+    for name in ENGINES:
+        got = answers[name]
+        for label, probability in oracle.prediction.probabilities.items():
+            assert got.prediction.probabilities[label] == pytest.approx(
+                probability, abs=1e-5
+            )
+        assert np.abs(got.features - oracle.features).max() < 1e-4
+
+
+def test_all_engines_give_the_same_numbers_for_a_volume(tmp_path):
+    bundle = make_bundle(tmp_path / "tiny3", dims=3, side=24)
+    values = np.random.default_rng(0).normal(0, 1, (1, 30, 28, 12)).astype(np.float32)
+    image = Image(values, geometry=Geometry((30, 28, 12), np.diag([1, 1, 3, 1])))
+    first, *others = (Model.open(bundle.path, engine=n).predict(image) for n in ENGINES)
+    for other in others:
+        assert other.probability == pytest.approx(first.probability, abs=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_stream_keeps_its_order_and_its_numbers(bundle, engine):
+    model = Model.open(bundle.path, engine=engine)
+    tensors = [model.spec.preprocessing.apply(_film(n)).tensor for n in range(9)]
+    alone = [next(model.stream([t])).prediction.probability for t in tensors]
+    together = [a.prediction.probability for a in model.stream(tensors)]
+    assert together == alone
+    assert len(set(alone)) == 9
+
+
+def test_an_abandoned_stream_leaves_the_engine_usable(bundle):
+    model = Model.open(bundle.path)
+    tensor = model.spec.preprocessing.apply(_film()).tensor
+    stream = model.stream([tensor] * 20)
+    first = next(stream).prediction
+    stream.close()
+    assert next(model.stream([tensor])).prediction == first
+
+
+def test_probability_is_the_sigmoid_of_the_logit(bundle):
+    model = Model.open(bundle.path, engine="torch")
+    tensor = model.spec.preprocessing.apply(_film()).tensor
+    logits = next(model.engine.stream([tensor])).logits
+    got = list(model.predict(_film()).probabilities.values())
+    assert got == pytest.approx(1 / (1 + np.exp(-logits.astype(float))))
+
+
+def test_bands_lie_between_the_two_thresholds(bundle):
+    model = Model.open(bundle.path)
+    point = model.spec.operating_points[0]
+    prediction = model.predict(_film())
+    for probability, band in (
+        (point.flag, Band.FLAG),
+        (point.flag - 1e-6, Band.REVIEW),
+        (point.review, Band.REVIEW),
+        (point.review - 1e-6, Band.NO_FLAG),
+    ):
+        probabilities = {"abnormal": probability, "mass": 0.0}
+        changed = type(prediction)(
+            probabilities, prediction.thresholds, prediction.model, "0"
+        )
+        assert model.band(changed) is band
+
+
+def test_another_modality_is_out_of_scope_but_has_its_numbers(bundle):
+    prediction = Model.open(bundle.path).predict(_film(modality="MR"))
+    assert "modality MR" in prediction.out_of_scope
+    assert 0 <= prediction.probability <= 1
+
+
+def test_a_far_feature_vector_is_out_of_scope(bundle, tmp_path):
+    model = Model.open(bundle.path)
+    answers = [model.answer(_film(n))[0] for n in range(60)]
+    pooled = np.stack([a.features.mean(axis=(1, 2)) for a in answers])
+    gate = FeatureModel.fit(pooled, directions=4)
+    spec_limit = float(gate.distance(pooled).max()) * 1.5
+    again = make_bundle(tmp_path / "gated", feature_model=gate)
+    rules = again.spec.gate.model_copy(update={"ood_limit": spec_limit})
+    gated = Model.open(again.path)
+    gated.spec = again.spec.model_copy(update={"gate": rules})
+    assert gated.predict(_film(3)).out_of_scope == ""
+    stripes = Image.from_picture(np.tile([0, 4000], (90, 40)).astype(np.uint16))
+    assert "unlike the training images" in gated.predict(stripes).out_of_scope
+
+
+def test_nan_is_refused_before_the_network_sees_it(bundle):
+    pixels = np.ones((90, 80), np.float32)
+    pixels[0, :2] = np.nan
+    with pytest.raises(DataError, match="2 of 7200 values are not finite"):
+        Model.open(bundle.path).predict(Image.from_picture(pixels))
+
+
+def test_a_volume_is_refused_by_a_picture_model(bundle):
+    with pytest.raises(GeometryError, match="takes 2-D"):
+        Model.open(bundle.path).predict(Image(np.zeros((1, 64, 64, 8))))
+
+
+def test_an_absent_device_is_an_error(bundle):
+    with pytest.raises(EngineError, match="cuda:7"):
+        open_engine(bundle, engine="torch", device="cuda:7")
+    with pytest.raises(EngineError, match="runs on the CPU"):
+        open_engine(bundle, engine="openvino", device="cuda")
+
+
+def test_an_unknown_engine_is_an_error(bundle):
+    with pytest.raises(EngineError, match="'steam' is unknown"):
+        open_engine(bundle, engine="steam")
