@@ -10,7 +10,7 @@ from medcnn.bundle import Bundle
 from medcnn.engines.contract import Outputs, need
 from medcnn.errors import EngineError
 
-__all__ = ["TorchEngine"]
+__all__ = ["TorchEngine", "choose_device"]
 
 
 class TorchEngine:
@@ -35,7 +35,7 @@ class TorchEngine:
         torch: Any = need("torch", package="torch", install=extra)
         networks: Any = need("medcnn.networks", package="monai", install=extra)
         self._torch = torch
-        self.device = _choose(torch, device)
+        self.device = choose_device(torch, device)
         if threads is not None and self.device == "cpu":
             torch.set_num_threads(threads)
         spec = bundle.spec
@@ -63,7 +63,7 @@ class TorchEngine:
             yield Outputs(logits[0].cpu().numpy(), features[0].cpu().numpy())
 
 
-def _choose(torch: Any, device: str) -> str:
+def choose_device(torch: Any, device: str) -> str:
     """Return a device that is there.
 
     Raises:
