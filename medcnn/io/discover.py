@@ -13,7 +13,7 @@ from medcnn.io.source import require, shown
 
 __all__ = ["Found", "discover"]
 
-_IGNORED_NAMES = {"DICOMDIR", "Thumbs.db", "desktop.ini", "__MACOSX"}
+_IGNORED_NAMES = {"DICOMDIR", "SOURCES.md", "Thumbs.db", "desktop.ini", "__MACOSX"}
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class Found:
 def discover(paths: Iterable[str | Path]) -> Iterator[Found]:
     """Yield every file that is named, or that lies in or below a named folder.
 
-    Names are sorted within each folder. Hidden files and DICOMDIR are skipped, and a
-    folder that links lead to twice is entered once. What is no regular file is yielded
-    too: reading refuses it with a reason, so that nothing vanishes silently.
+    Names are sorted within each folder. Hidden files, DICOMDIR and SOURCES.md (what
+    `medcnn samples` writes beside images) are skipped, and a folder that links lead to
+    twice is entered once. What is no regular file is yielded too: reading refuses it
+    with a reason, so that nothing vanishes silently.
 
     Args:
         paths: Files and folders.

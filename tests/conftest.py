@@ -1,0 +1,44 @@
+"""What several test files share."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The repository's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def phantoms() -> Path:
+    """The folder with the generated phantoms."""
+    return ROOT / "sample_data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data beside the repository; the test is skipped where there is none."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(
+            "needs the real data in ../shared/data, which is not part of medcnn"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tool():
+    """Return the path of a command-line tool, or skip the test where it is missing."""
+
+    def find(name: str, package: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            pytest.skip(f"needs {name} (Debian package {package})")
+        return path
+
+    return find
