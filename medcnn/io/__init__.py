@@ -116,7 +116,11 @@ def describe_study(
 
 
 def _from_memory(source: Any) -> Image:
-    """Make an image of an object that is no path."""
+    """Make an image of an object that is no path.
+
+    Raises:
+        TypeError: If it is none that is read.
+    """
     if isinstance(source, tuple) and len(source) == 2:
         return _from_array(*source)
     libraries = {kind.__module__.partition(".")[0] for kind in type(source).__mro__}
@@ -133,7 +137,11 @@ def _from_memory(source: Any) -> Image:
 
 
 def _from_array(array: Any, affine: Any) -> Image:
-    """Make an image of an array and its affine."""
+    """Make an image of an array and its affine.
+
+    Raises:
+        ReadError: If it is neither a picture nor a volume.
+    """
     values = np.asarray(array)
     if values.ndim == 2:
         values = values[..., None]

@@ -4,14 +4,15 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from nibabel.fileholders import FileHolder
 from nibabel.filebasedimages import ImageFileError
+from nibabel.fileholders import FileHolder
 from nibabel.nifti1 import Nifti1Pair
 from nibabel.spatialimages import HeaderDataError
 
@@ -105,19 +106,24 @@ def from_image(nifti: Any, *, path: Path | None = None) -> Image:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Parse the header by the class its content asks for, whatever its name is."""
+    """Parse the header by the class its content asks for, whatever its name is.
+
+    Raises:
+        DecodeError: If it is broken, or half of a pair is missing.
+    """
     with ExitStack() as files:
         try:
             header = files.enter_context(_open_bytes(_header_path(path)))
             head = header.read(_HEAD_BYTES)
             kind = next(kind for magic, kind in _CLASSES.items() if magic in head)
             file_map = {"image": FileHolder(fileobj=header)}
-            if issubclass(kind, nib.Nifti1Image | nib.Nifti2Image) is False:
+            if not issubclass(kind, nib.Nifti1Image):
                 voxels = files.enter_context(_open_bytes(_voxel_path(path)))
                 file_map["header"] = file_map["image"]
                 file_map["image"] = FileHolder(fileobj=voxels)
             header.seek(0)
-            nifti = kind.from_file_map(file_map, mmap=False)
+            parse: Any = kind.from_file_map
+            nifti = parse(file_map, mmap=False)
         except _BROKEN as error:
             msg = f"its NIfTI header cannot be read ({type(error).__name__})."
             hint = "A .hdr and an .img file belong together."
@@ -125,7 +131,7 @@ def _opened(path: Path) -> Iterator[Any]:
         yield nifti
 
 
-def _open_bytes(path: Path) -> IO[bytes]:
+def _open_bytes(path: Path) -> BufferedIOBase:
     """Open a file for reading, through gzip if its content is gzip."""
     file = path.open("rb")
     is_packed = file.read(2) == b"\x1f\x8b"
@@ -148,7 +154,12 @@ def _voxel_path(path: Path) -> Path:
 
 
 def _values(nifti: Any, grid: Geometry, path: Path | None) -> Pixels:
-    """Return the scaled voxels as (C, I, J, K)."""
+    """Return the scaled voxels as (C, I, J, K).
+
+    Raises:
+        DecodeError: If they are cut off, or no real numbers.
+        MedcnnError: As it came.
+    """
     try:
         values = np.asanyarray(nifti.dataobj).reshape(grid.shape)
     except MedcnnError:
@@ -164,8 +175,8 @@ def _values(nifti: Any, grid: Geometry, path: Path | None) -> Pixels:
         msg = f"its voxels are {values.dtype}, not real numbers."
         raise DecodeError(msg, path=path)
     if values.dtype.kind == "f":
-        return values.astype(np.float32, copy=False)[None]
-    return values.astype(values.dtype.newbyteorder("="), copy=False)[None]
+        return np.asarray(values, np.float32)[None]
+    return np.asarray(values, values.dtype.newbyteorder("="))[None]
 
 
 def _colours(nifti: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""PNG, JPEG and TIFF pictures of 8 or 16 bits, grey or colour; they have no geometry."""
+"""PNG, JPEG and TIFF pictures of 8 or 16 bits; they have no geometry."""
 
 from pathlib import Path
 from typing import Any

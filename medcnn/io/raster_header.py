@@ -60,7 +60,11 @@ class _BrokenHeaderError(Exception):
 
 
 def _png(data: bytes) -> RasterHeader:
-    """Walk the chunks of a PNG to its end."""
+    """Walk the chunks of a PNG to its end.
+
+    Raises:
+        _BrokenHeaderError: If it ends early.
+    """
     if data[12:16] != b"IHDR" or len(data) < 33:
         msg = "it does not begin with IHDR"
         raise _BrokenHeaderError(msg)
@@ -78,7 +82,11 @@ def _png(data: bytes) -> RasterHeader:
 
 
 def _jpeg(data: bytes) -> RasterHeader:
-    """Walk the segments of a JPEG to its first scan, and look for its end."""
+    """Walk the segments of a JPEG to its first scan, and look for its end.
+
+    Raises:
+        _BrokenHeaderError: If it ends early.
+    """
     at, turn = 2, 1
     size: tuple[int, int, int] | None = None
     while at + 4 <= len(data) and data[at] == 0xFF:
@@ -102,7 +110,11 @@ def _jpeg(data: bytes) -> RasterHeader:
 
 
 def _tiff(data: bytes) -> RasterHeader:
-    """Read the first directory of a TIFF; refuse several full pages."""
+    """Read the first directory of a TIFF; refuse several full pages.
+
+    Raises:
+        _BrokenHeaderError: If it holds another number of pages, or ends early.
+    """
     pages = _tiff_pages(data)
     full = [page for page in pages if not _first(page, _TAG_SUBFILE) & 1]
     if len(full) != 1:
@@ -133,7 +145,11 @@ _Page = dict[int, tuple[int, ...]]
 
 
 def _tiff_pages(data: bytes, limit: int = 100) -> list[_Page]:
-    """Return the short and long tags of each directory of a TIFF."""
+    """Return the short and long tags of each directory of a TIFF.
+
+    Raises:
+        _BrokenHeaderError: If a directory lies outside the data.
+    """
     order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
     at = int.from_bytes(data[4:8], order)
     pages: list[_Page] = []
@@ -170,7 +186,11 @@ def _tiff_entry(
 
 
 def _check_strips(page: _Page, size: int) -> None:
-    """Refuse pixel strips or tiles that lie outside the file."""
+    """Refuse pixel strips or tiles that lie outside the file.
+
+    Raises:
+        _BrokenHeaderError: If one does.
+    """
     starts = page.get(273, ()) or page.get(324, ())
     counts = page.get(279, ()) or page.get(325, ())
     ends = [start + count for start, count in zip(starts, counts, strict=False)]

@@ -146,7 +146,11 @@ def check_samples(path: Path | None, *sizes: int) -> None:
 
 
 def _check_regular(path: Path, mode: int) -> None:
-    """Refuse what would block or never end, without opening it."""
+    """Refuse what would block or never end, without opening it.
+
+    Raises:
+        ReadError: If it is a folder, pipe, socket or device.
+    """
     if stat.S_ISDIR(mode):
         msg = f"{shown(path)} is a folder, not a file."
         raise ReadError(msg, path=path)
@@ -157,7 +161,12 @@ def _check_regular(path: Path, mode: int) -> None:
 
 
 def _first_bytes(path: Path) -> tuple[bytes, bool]:
-    """Read the head of a file, or of what a gzip file holds; and whether it is one."""
+    """Read the head of a file, or of what a gzip file holds; and whether it is one.
+
+    Raises:
+        DecodeError: If a gzip file is broken.
+        ReadError: If it may not be read.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)

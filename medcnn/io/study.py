@@ -1,10 +1,11 @@
-"""A folder to the images in it: one for each series of slices, picture or volume file."""
+"""A folder to the images in it: one for each series, picture or volume file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from medcnn.errors import DecodeError, NoPixelsError, ReadError, SeveralSeriesError
 from medcnn.image import Image
@@ -83,7 +84,7 @@ def only_item(folder: Path, series: str | None) -> Item:
     if len(items) == 1:
         return items[0]
     if items:
-        raise _several(items, folder)
+        _refuse_several(items, folder)
     wanted = "image" if series is None else f"series {series}"
     reason = next((error.message for _, error in problems), "it is empty")
     msg = f"{shown(folder)} holds no {wanted}: {reason}"
@@ -98,8 +99,8 @@ def _file_item(path: Path, kind: Kind) -> Item:
         path,
         "",
         f"{kind.value}: {shown(path)}",
-        lambda: reader.read(path),
-        lambda: reader.describe(path),
+        partial(reader.read, path),
+        partial(reader.describe, path),
     )
 
 
@@ -114,8 +115,8 @@ def _series_items(
             group.files[0],
             group.series_uid,
             f"{group.words}: {group.series_uid or shown(group.files[0])}",
-            lambda group=group: series.read_group(group, folder),
-            lambda group=group: series.describe_group(group, folder),
+            partial(series.read_group, group, folder),
+            partial(series.describe_group, group, folder),
         )
         for group in groups
     ]
@@ -128,12 +129,17 @@ def _is_second_half(path: Path, kind: Kind) -> bool:
     return is_image and path.with_suffix(".hdr").is_file()
 
 
-def _several(items: list[Item], folder: Path) -> SeveralSeriesError:
-    """Say what there is to choose from."""
+def _refuse_several(items: list[Item], folder: Path) -> NoReturn:
+    """Say what there is to choose from.
+
+    Raises:
+        SeveralSeriesError: Always.
+    """
     lines = tuple(item.words for item in items)
     listed = "; ".join(lines[:8]) + ("; ..." if len(lines) > 8 else "")
-    return SeveralSeriesError(
-        f"{shown(folder)} holds {len(items)} images: {listed}.",
+    msg = f"{shown(folder)} holds {len(items)} images: {listed}."
+    raise SeveralSeriesError(
+        msg,
         series=lines,
         path=folder,
         hint="Use load_study for all, or name one with series=UID or its own path.",

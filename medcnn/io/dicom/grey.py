@@ -159,7 +159,11 @@ def render(
 def _plan_modality(
     dataset: Dataset, layout: Layout, draft: _Draft, path: Path | None
 ) -> None:
-    """PS3.3 C.11.1: a table, or output = slope * stored + intercept."""
+    """PS3.3 C.11.1: a table, or output = slope * stored + intercept.
+
+    Raises:
+        DecodeError: If the slope is 0 or the table is broken.
+    """
     sequence = dataset.get("ModalityLUTSequence")
     if sequence:
         lut = read_lut(sequence[0], path, is_signed=layout.is_signed)
@@ -262,7 +266,7 @@ def _as_stored(
     if layout.is_signed:
         sign = 2 ** (layout.stored - 1)
         values = (values ^ sign) - sign
-    return values
+    return np.asarray(values)
 
 
 def _narrow(values: FloatArray, plan: GreyPlan) -> Pixels:

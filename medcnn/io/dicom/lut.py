@@ -94,7 +94,7 @@ class Window:
         if width == 0:
             return np.where(values > center, DISPLAY_MAX, 0.0)
         share = (values - center) / width + 0.5
-        return np.clip(share, 0, 1) * DISPLAY_MAX
+        return np.asarray(np.clip(share, 0, 1) * DISPLAY_MAX)
 
 
 def read_lut(item: Dataset, path: Path | None, *, is_signed: bool) -> Lut:

@@ -13,6 +13,11 @@ from pydicom.dataset import Dataset
 
 from medcnn.image import Image
 from medcnn.io.description import Description
+from medcnn.io.dicom.deflated import (
+    DEFLATED,
+    HEAD_BYTES,
+    check_inflated_size,
+)
 from medcnn.io.dicom.facts import facts_of, identity_of
 from medcnn.io.dicom.plan import Plan, decode, make_plan
 from medcnn.io.dicom.stored import PIXEL_KEYWORDS
@@ -74,11 +79,16 @@ def parse(path: Path, *, header_only: bool = False) -> tuple[Dataset, str]:
     Raises:
         DecodeError: If it cannot be parsed.
     """
-    with broken_as_decode_error(path, "its header cannot be parsed"):
-        with path.open("rb") as file:
-            dataset = dcmread(file, force=True, stop_before_pixels=header_only)
-            # pydicom leaves the file at the element it stopped before.
-            next_tag = file.read(4) if header_only else b""
+    what = "its header cannot be parsed"
+    with broken_as_decode_error(path, what), path.open("rb") as file:
+        is_deflated = DEFLATED in file.read(HEAD_BYTES)
+        if is_deflated:
+            check_inflated_size(file, path)
+        file.seek(0)
+        is_short = header_only and not is_deflated
+        dataset = dcmread(file, force=True, stop_before_pixels=is_short)
+        # pydicom leaves the file at the element it stopped before.
+        next_tag = file.read(4) if is_short else b""
     for keyword, number in PIXEL_KEYWORDS.items():
         group, element = number >> 16, number & 0xFFFF
         if keyword in dataset or next_tag in {

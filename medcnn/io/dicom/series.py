@@ -148,7 +148,11 @@ def _label(dataset: Dataset) -> str:
 
 
 def _plan_group(group: Group, source: Path) -> tuple[list[Dataset], list[Plan], Stack]:
-    """Read all headers, and find order and grid."""
+    """Read all headers, and find order and grid.
+
+    Raises:
+        ReadError: If sizes differ, or the slices make no regular volume.
+    """
     headers, plans = [], []
     for file in group.files:
         dataset, keyword = parse(file, header_only=True)

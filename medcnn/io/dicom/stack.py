@@ -66,7 +66,7 @@ def stack_planes(
     depths = positions @ normal
     order = np.argsort(depths, kind="stable")
     spacing, _ = highdicom.spatial.get_volume_positions(
-        positions, [*across, *down], rtol=_UNEVEN
+        positions.tolist(), [*across, *down], rtol=_UNEVEN
     )
     if spacing is None:
         raise ReadError(
@@ -87,7 +87,11 @@ def stack_planes(
 
 
 def _common(planes: Sequence[Dataset], keyword: str, path: Path | None) -> FloatArray:
-    """Return an attribute of three numbers of every plane, shape (N, 3)."""
+    """Return an attribute of three numbers of every plane, shape (N, 3).
+
+    Raises:
+        ReadError: If some planes lack it.
+    """
     found = [numbers(plane, keyword) for plane in planes]
     lacking = sum(len(values) != 3 for values in found)
     if lacking:
@@ -99,7 +103,11 @@ def _common(planes: Sequence[Dataset], keyword: str, path: Path | None) -> Float
 def _axes(
     planes: Sequence[Dataset], path: Path | None
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the directions that all planes share."""
+    """Return the directions that all planes share.
+
+    Raises:
+        ReadError: If they do not share them.
+    """
     axes = plane_axes(planes[0], path)
     if axes is None:
         msg = "its slices do not say how they are turned."
@@ -118,7 +126,11 @@ def _axes(
 
 
 def _pixel_spacing(planes: Sequence[Dataset], path: Path | None) -> tuple[float, float]:
-    """Return (between rows, between columns) in mm that all planes share."""
+    """Return (between rows, between columns) in mm that all planes share.
+
+    Raises:
+        ReadError: If they do not share it.
+    """
     spacings = {numbers(plane, "PixelSpacing") for plane in planes}
     first = numbers(planes[0], "PixelSpacing")
     if len(first) != 2 or min(first) <= 0:

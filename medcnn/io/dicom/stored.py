@@ -1,18 +1,20 @@
 """The stored values of a data set: decoded, not yet interpreted."""
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
-from pydicom.pixels import get_decoder
-from pydicom.pixels.decoders.base import Decoder
+from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import Decoder, get_decoder
+from pydicom.pixels.processing import convert_color_space
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medcnn.errors import DecodeError, NoPixelsError
+from medcnn.io.dicom.codecs import frame_decoder
 from medcnn.io.dicom.codestream import declared_size
 from medcnn.io.dicom.tags import broken_as_decode_error, number, text
 from medcnn.io.source import check_samples
@@ -26,6 +28,7 @@ PIXEL_KEYWORDS = {
 }
 """The attributes that carry pixels, and their tags."""
 
+_CUT_OFF = "The file is cut off; copy it again from where it came from."
 _INTEGER_ALLOCATIONS = {1, 8, 16, 32}
 
 
@@ -85,7 +88,7 @@ def layout_of(dataset: Dataset, keyword: str, path: Path | None) -> Layout:
         DecodeError: If what it says contradicts itself or the standard.
     """
     if not keyword:
-        raise _no_pixels(dataset, path)
+        _refuse_without_pixels(dataset, path)
     rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
     frames = _whole(dataset, "NumberOfFrames", 1)
     samples = _whole(dataset, "SamplesPerPixel", 1)
@@ -118,19 +121,21 @@ def container(dataset: Dataset, layout: Layout, path: Path | None) -> npt.NDArra
     Raises:
         DecodeError: If the pixels are broken, cut off, or no decoder knows them.
     """
-    decoder, plugin = _decoder(layout.syntax, path)
-    options: dict[str, Any] = {}
     if layout.syntax.is_encapsulated:
-        _check_codestream(dataset, layout, path)
-        options |= {"decoding_plugin": plugin, "allow_excess_frames": False}
+        frames = _encapsulated(dataset, layout, path)
+        pixels = _decode_frames(frames, layout, path)
     else:
-        options["view_only"] = True
-    if layout.samples == 1:
-        options |= {"raw": True, "correct_unused_bits": False}
-    with broken_as_decode_error(path, "its pixels cannot be decoded"):
-        pixels, _ = decoder.as_array(dataset, **options)
-    shape = (layout.frames, layout.rows, layout.columns)
-    pixels = pixels.reshape(shape if layout.samples == 1 else (*shape, layout.samples))
+        _check_length(dataset, layout, path)
+        pixels = None
+    if pixels is None:
+        pixels = _decode_by_pydicom(dataset, layout, path)
+    shape: tuple[int, ...] = (layout.frames, layout.rows, layout.columns)
+    if layout.samples > 1:
+        shape = (*shape, layout.samples)
+    if pixels.size != np.prod(shape):
+        msg = f"its pixels decode to {pixels.size} numbers, not {int(np.prod(shape))}."
+        raise DecodeError(msg, path=path)
+    pixels = pixels.reshape(shape)
     if not pixels.dtype.isnative:
         pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     if layout.is_float:
@@ -138,18 +143,94 @@ def container(dataset: Dataset, layout: Layout, path: Path | None) -> npt.NDArra
     return np.asarray(pixels.view(f"u{pixels.dtype.itemsize}"))
 
 
-def _no_pixels(dataset: Dataset, path: Path | None) -> NoPixelsError:
-    """Return an error that says what the data set is instead of an image."""
-    uid = text(dataset, "SOPClassUID")
+def _encapsulated(dataset: Dataset, layout: Layout, path: Path | None) -> list[bytes]:
+    """Split encapsulated pixel data into frames and check what they declare.
+
+    Raises:
+        DecodeError: If frames are lacking, or are of another size than the header says.
+    """
+    with broken_as_decode_error(path, "its pixel data cannot be split into frames"):
+        every = generate_frames(dataset.PixelData, number_of_frames=layout.frames)
+        frames = list(islice(every, layout.frames))
+    if len(frames) < layout.frames:
+        msg = f"it holds {len(frames)} of {layout.frames} frames."
+        raise DecodeError(msg, path=path, hint=_CUT_OFF)
+    for frame in frames:
+        size = declared_size(frame)
+        if size is not None and size != (layout.rows, layout.columns):
+            msg = (
+                f"its codestream is {size[0]} rows x {size[1]} columns, but the header "
+                f"says {layout.rows} x {layout.columns}."
+            )
+            raise DecodeError(msg, path=path)
+    return frames
+
+
+def _decode_frames(
+    frames: list[bytes], layout: Layout, path: Path | None
+) -> npt.NDArray[Any] | None:
+    """Decode frames by our own table of codecs; None if it leaves them to pydicom."""
+    decode = frame_decoder(layout.syntax, is_grey=layout.samples == 1)
+    if decode is None:
+        return None
+    kind = np.dtype(f"u{max(layout.allocated // 8, 1)}")
+    with broken_as_decode_error(path, "its pixels cannot be decoded"):
+        pixels = np.stack([decode(frame, kind) for frame in frames])
+        if layout.samples > 1 and layout.photometric.startswith("YBR_FULL"):
+            return np.asarray(convert_color_space(pixels, "YBR_FULL", "RGB"))
+        return pixels
+
+
+def _decode_by_pydicom(
+    dataset: Dataset, layout: Layout, path: Path | None
+) -> npt.NDArray[Any]:
+    """Decode by pydicom; grey stays as it is stored, colour becomes RGB."""
+    decoder, plugin = _decoder(layout.syntax, path)
+    options: dict[str, Any] = {}
+    if layout.syntax.is_encapsulated:
+        options |= {"decoding_plugin": plugin, "allow_excess_frames": False}
+    else:
+        options["view_only"] = True
+    if layout.samples == 1:
+        options |= {"raw": True, "correct_unused_bits": False}
+    with broken_as_decode_error(path, "its pixels cannot be decoded"):
+        return np.asarray(decoder.as_array(dataset, **options)[0])
+
+
+def _check_length(dataset: Dataset, layout: Layout, path: Path | None) -> None:
+    """Refuse uncompressed pixels that end before the picture does.
+
+    Raises:
+        DecodeError: With the number of bytes that are there and that should be.
+    """
+    samples = layout.frames * layout.rows * layout.columns * layout.samples
+    if layout.photometric == "YBR_FULL_422":
+        samples = samples // 3 * 2
+    expected = (samples * layout.allocated + 7) // 8
+    with broken_as_decode_error(path, "its pixels cannot be read"):
+        found = len(dataset[layout.keyword].value or b"")
+    if found < expected:
+        msg = f"its pixels are cut off: {found} of {expected} bytes are there."
+        raise DecodeError(msg, path=path, hint=_CUT_OFF)
+
+
+def _refuse_without_pixels(dataset: Dataset, path: Path | None) -> NoReturn:
+    """Say what the data set is instead of an image.
+
+    Raises:
+        NoPixelsError: Always.
+    """
+    meta = getattr(dataset, "file_meta", None) or Dataset()
+    uid = text(dataset, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
     if not uid:
         msg = "it holds no DICOM image: neither pixels nor a SOP class."
-        return NoPixelsError(msg, path=path)
+        raise NoPixelsError(msg, path=path)
     modality = text(dataset, "Modality")
     msg = (
         f"it is a {UID(uid).name}{f' ({modality})' if modality else ''} without pixels."
     )
     hint = "Reports, presentation states and directories are not images."
-    return NoPixelsError(msg, path=path, hint=hint)
+    raise NoPixelsError(msg, path=path, hint=hint)
 
 
 def _whole(dataset: Dataset, keyword: str, default: int = 0) -> int:
@@ -169,7 +250,11 @@ def _syntax(dataset: Dataset) -> UID:
 
 
 def _check_bits(layout: Layout, high_bit: int, path: Path | None) -> None:
-    """Refuse containers and bits that contradict themselves."""
+    """Refuse containers and bits that contradict themselves.
+
+    Raises:
+        DecodeError: If they do.
+    """
     if layout.is_float:
         return
     if layout.allocated not in _INTEGER_ALLOCATIONS:
@@ -195,6 +280,9 @@ def _decoder(syntax: UID, path: Path | None) -> tuple[Decoder, str]:
     """Return pydicom's decoder of a transfer syntax and the plugin to use.
 
     Never gdcm: its library ends the whole process on some broken files.
+
+    Raises:
+        DecodeError: If the syntax is unknown, or nothing that decodes it is installed.
     """
     try:
         decoder = get_decoder(syntax)
@@ -210,16 +298,3 @@ def _decoder(syntax: UID, path: Path | None) -> tuple[Decoder, str]:
         hint = f"pydicom can use: {'; '.join(wanted)}." if wanted else ""
         raise DecodeError(msg, path=path, hint=hint)
     return decoder, plugins[0]
-
-
-def _check_codestream(dataset: Dataset, layout: Layout, path: Path | None) -> None:
-    """Refuse a codestream that is of another size than the header says."""
-    with broken_as_decode_error(path, "its pixel data cannot be split into frames"):
-        first = get_frame(dataset.PixelData, 0, number_of_frames=layout.frames)
-    size = declared_size(first)
-    if size is not None and size != (layout.rows, layout.columns):
-        msg = (
-            f"its codestream is {size[0]} rows x {size[1]} columns, but the header "
-            f"says {layout.rows} x {layout.columns}."
-        )
-        raise DecodeError(msg, path=path)

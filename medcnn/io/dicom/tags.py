@@ -76,6 +76,7 @@ def broken_as_decode_error(path: Path | None, what: str) -> Iterator[None]:
 
     Raises:
         DecodeError: In place of any of FOREIGN_ERRORS.
+        MedcnnError: As it came.
     """
     try:
         yield
