@@ -21,9 +21,10 @@ from medcnn.preprocessing import Normalise, Orient, Percentiles, Preprocessing, 
 __all__ = ["draft_spec", "make_bundle"]
 
 
-def draft_spec(*, network="basic_cnn", dims=2, side=32, labels=("abnormal", "mass")):
+def draft_spec(
+    *, network="basic_cnn", dims=2, shape=(32, 32), labels=("abnormal", "mass")
+):
     """Describe a small model whose weights are random."""
-    shape = (side,) * dims
     steps = (Resize(shape=shape), Percentiles(), Normalise(mean=0.5, std=0.25))
     arguments = {"width": 4, "depth": 3} if network == "basic_cnn" else {}
     return BundleSpec(

@@ -24,11 +24,10 @@ def _keep(values):
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_map_equals_gradient_based_grad_cam(name, dims, tmp_path):
-    side = 96 if dims == 2 else 64
-    bundle = make_bundle(tmp_path / name, network=name, dims=dims, side=side)
+    shape = (96, 64) if dims == 2 else (32, 64, 32)
+    bundle = make_bundle(tmp_path / name, network=name, dims=dims, shape=shape)
     model = Model.open(bundle.path)
-    shape = (1, *bundle.spec.input.shape)
-    tensor = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
+    tensor = np.random.default_rng(0).normal(0, 1, (1, *shape)).astype(np.float32)
     answer = next(model.stream([tensor]))
     network = _network(bundle)
     gradcam = GradCAM(network, target_layers="body", postprocessing=_keep)
@@ -61,7 +60,7 @@ def _network(bundle):
 
 
 def test_the_map_has_the_image_grid_and_names_its_label(tmp_path):
-    bundle = make_bundle(tmp_path / "tiny3", dims=3, side=24)
+    bundle = make_bundle(tmp_path / "tiny3", dims=3, shape=(24, 24, 24))
     affine = np.diag([-1.0, 0.5, 3.0, 1.0])[[0, 2, 1, 3]]
     grid = Geometry((30, 28, 12), affine)
     values = np.random.default_rng(0).normal(0, 1, (1, 30, 28, 12)).astype(np.float32)

@@ -41,7 +41,7 @@ def test_all_engines_give_the_same_numbers(bundle):
 
 
 def test_all_engines_give_the_same_numbers_for_a_volume(tmp_path):
-    bundle = make_bundle(tmp_path / "tiny3", dims=3, side=24)
+    bundle = make_bundle(tmp_path / "tiny3", dims=3, shape=(24, 24, 24))
     values = np.random.default_rng(0).normal(0, 1, (1, 30, 28, 12)).astype(np.float32)
     image = Image(values, geometry=Geometry((30, 28, 12), np.diag([1, 1, 3, 1])))
     first, *others = (Model.open(bundle.path, engine=n).predict(image) for n in ENGINES)

@@ -12,7 +12,7 @@ from medcnn.errors import BundleError
 from medcnn.networks import NETWORKS, build, export_graph, load_pretrained
 from medcnn.networks.pretrained import GREY_MEAN, GREY_STD
 
-SHAPES = {2: (1, 64, 96), 3: (1, 32, 64, 64)}
+SHAPES = {2: (1, 64, 96), 3: (1, 32, 64, 32)}
 
 
 def _lively(network):
