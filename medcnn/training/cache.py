@@ -1,0 +1,110 @@
+"""Decode every image once, into one memory map at the network's size."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medcnn.dataset import CaseTable
+from medcnn.errors import DataError, MedcnnError, OutputError
+from medcnn.io import load
+from medcnn.preprocessing import Preprocessing
+from medcnn.training.recipe import Input
+
+__all__ = ["Pixels", "build_cache"]
+
+Pixels = npt.NDArray[Any]
+_NAMED = 5
+_CHUNK = 64
+
+
+def build_cache(
+    table: CaseTable,
+    hashes: Sequence[str],
+    spec: Input,
+    folder: Path,
+    *,
+    tick: Callable[[int], None] = lambda _: None,
+) -> Pixels:
+    """Return all images as the network sees them, before normalisation.
+
+    The cache's name is a checksum of all contents and of the preprocessing, so a
+    changed file or recipe makes another one; a finished one is used again.
+
+    Args:
+        table: Cases.
+        hashes: Their `content_hashes`.
+        spec: The recipe's input.
+        folder: Where the cache lies.
+        tick: Told how many more images are done.
+
+    Returns:
+        A read-only memory map, (N, C, rows, columns) or (N, C, slices, rows, columns);
+        0 is 0 and the largest integer is 1.
+
+    Raises:
+        DataError: If images cannot be read; it names the first of them.
+        OutputError: If the cache cannot be written.
+    """
+    steps = spec.unit_range()
+    dtype = np.dtype(np.uint8 if spec.cache_bits == 8 else np.uint16)
+    text = "\n".join((*hashes, steps.model_dump_json(), dtype.name))
+    path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npy"
+    if not path.is_file():
+        shape = (len(table.cases), spec.channels, *spec.shape)
+        _write(path, [case.path for case in table.cases], steps, (shape, dtype), tick)
+    else:
+        tick(len(table.cases))
+    pixels: Pixels = np.load(path, mmap_mode="r")
+    return pixels
+
+
+def _write(
+    path: Path,
+    files: Sequence[Path],
+    steps: Preprocessing,
+    layout: tuple[tuple[int, ...], np.dtype[Any]],
+    tick: Callable[[int], None],
+) -> None:
+    """Fill a new cache under another name, and give it its own when it is whole.
+
+    Raises:
+        DataError: If images cannot be read.
+        OutputError: If the disk refuses.
+    """
+    shape, dtype = layout
+    top = np.iinfo(dtype).max
+    partial = path.with_suffix(".partial")
+    bad: list[str] = []
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = np.lib.format.open_memmap(partial, "w+", dtype=dtype, shape=shape)
+
+        def fill(index: int) -> str:
+            try:
+                unit = steps.apply(load(files[index])).tensor
+            except MedcnnError as error:
+                return f"{files[index]}: {error}"
+            target[index] = np.rint(unit * top)
+            return ""
+
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            for start in range(0, len(files), _CHUNK):
+                chunk = range(start, min(start + _CHUNK, len(files)))
+                bad += [problem for problem in pool.map(fill, chunk) if problem]
+                tick(len(chunk))
+        target.flush()
+    except OSError as error:
+        msg = f"the cache of decoded images cannot be written: {error}"
+        raise OutputError(msg, hint="Free space, or choose another output.") from error
+    if bad:
+        partial.unlink()
+        some = "; ".join(bad[:_NAMED])
+        msg = f"{len(bad)} of {len(files)} images cannot be used: {some}"
+        raise DataError(msg, hint="Mend these rows or take them out of the table.")
+    partial.rename(path)

@@ -1,0 +1,78 @@
+"""The model's card: what people must know before they use it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import numpy as np
+
+from medcnn.bundle import BundleSpec
+from medcnn.dataset import SPLITS, CaseTable
+from medcnn.training.recipe import Recipe
+from medcnn.training.state import Progress
+
+__all__ = ["write_card"]
+
+_TEMPLATE = Path(__file__).with_name("card.md.j2")
+
+
+@dataclass(frozen=True)
+class _Count:
+    """How many cases of a split are what."""
+
+    split: str
+    cases: int
+    patients: int | None
+    labels: tuple[tuple[str, int, int, int], ...]
+
+
+def write_card(
+    spec: BundleSpec, recipe: Recipe, table: CaseTable, record: Progress
+) -> bytes:
+    """Return CARD.md: numbers from the evaluation, words from the recipe.
+
+    Args:
+        spec: The bundle, measured.
+        recipe: What it was made with.
+        table: All cases.
+        record: How the training went.
+    """
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - Markdown, made of the model's own numbers
+    )
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    parts = [split for split in SPLITS if split in table.column("split")]
+    text = template.render(
+        spec=spec,
+        recipe=recipe,
+        record=record,
+        counts=[_count(split, table.part(split)) for split in parts],
+        data_sets=_in_order([score.data for score in spec.evaluation]),
+    )
+    return text.encode()
+
+
+def _in_order(names: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _count(split: str, table: CaseTable) -> _Count:
+    truth = table.truth()
+    patients = {case.patient_id for case in table.cases}
+    labels = tuple(
+        (
+            label,
+            int((truth[:, n] == 1).sum()),
+            int((truth[:, n] == 0).sum()),
+            int(np.isnan(truth[:, n]).sum()),
+        )
+        for n, label in enumerate(table.labels)
+    )
+    known = None if None in patients else len(patients)
+    return _Count(split, len(table.cases), known, labels)

@@ -1,0 +1,73 @@
+"""History of a training: a table, and curves that show when it began to overfit."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from medcnn.errors import OutputError
+
+__all__ = ["CURVES", "HISTORY", "write_history"]
+
+HISTORY = "history.csv"
+CURVES = "curves.png"
+Rows = Sequence[dict[str, float | None]]
+
+
+def write_history(folder: Path, rows: Rows, *, name: str) -> None:
+    """Write history.csv and curves.png.
+
+    Args:
+        folder: Where they go.
+        rows: One for each finished epoch, all with the same keys.
+        name: What val_auc is the area of.
+
+    Raises:
+        OutputError: If the disk refuses.
+    """
+    try:
+        with (folder / HISTORY).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        _draw(rows, name).savefig(folder / CURVES, dpi=120)
+    except OSError as error:
+        msg = f"the training's history cannot be written to {folder}: {error}"
+        raise OutputError(msg) from error
+
+
+def _draw(rows: Rows, name: str) -> Figure:
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    loss, auc = figure.subplots(1, 2)
+    _lines(loss, rows, "loss")
+    _lines(auc, rows, "auc")
+    best = max(rows, key=lambda row: row["val_auc"] or 0)
+    for axes in (loss, auc):
+        axes.axvline(best["epoch"] or 0, color="0.6", linestyle=":", linewidth=1)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.spines[["top", "right"]].set_visible(False)
+    loss.set_title("Loss", loc="left")
+    auc.set_title(f"AUC: {name}", loc="left")
+    text = f"best: {best['val_auc']:.3f} in epoch {best['epoch']:.0f}"
+    auc.legend(title=text, frameon=False, loc="lower right")
+    return figure
+
+
+def _lines(axes: Axes, rows: Rows, what: str) -> None:
+    """Draw training (as augmented) and validation beside each other."""
+    styles: dict[str, dict[str, Any]] = {
+        "train": {"color": "#888888", "label": "training (augmented)"},
+        "val": {"color": "#0b6e99", "label": "validation"},
+    }
+    for part, style in styles.items():
+        values = [row[f"{part}_{what}"] for row in rows]
+        known = [(row["epoch"], v) for row, v in zip(rows, values, strict=True) if v]
+        if known:
+            axes.plot(*zip(*known, strict=True), marker=".", **style)

@@ -1,0 +1,108 @@
+"""Cross-entropy over what is known: an unknown label gives no gradient."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from medcnn.errors import RecipeError
+from medcnn.training.recipe import Loss
+
+__all__ = ["MaskedCrossEntropy", "positive_weights"]
+
+_HEAVIEST = 10.0
+
+
+def positive_weights(
+    recipe: Loss, labels: tuple[str, ...], truth: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return how much a positive of each label counts, (L,).
+
+    Args:
+        recipe: The recipe's part.
+        labels: The main label first.
+        truth: The training cases' truths, (N, L), NaN where unknown.
+
+    Raises:
+        RecipeError: If a label is named that there is none of.
+    """
+    weights = np.ones(len(labels), dtype=np.float32)
+    if recipe.pos_weight == "none":
+        return weights
+    if recipe.pos_weight == "balanced":
+        positive, negative = (truth == 1).sum(0), (truth == 0).sum(0)
+        ratio = negative / np.maximum(positive, 1)
+        return np.asarray(np.clip(ratio, 1 / _HEAVIEST, _HEAVIEST), np.float32)
+    return _by_name(recipe.pos_weight, labels, "loss.pos_weight")
+
+
+class MaskedCrossEntropy(nn.Module):
+    """Cross-entropy of known labels, weighted, averaged over a batch.
+
+    Args:
+        recipe: The recipe's part.
+        labels: The main label first.
+        softmax: Whether exactly one label is true, or any may be.
+        positive: What `positive_weights` returns.
+    """
+
+    positive: torch.Tensor
+    weights: torch.Tensor
+
+    def __init__(
+        self,
+        recipe: Loss,
+        labels: tuple[str, ...],
+        *,
+        softmax: bool,
+        positive: npt.NDArray[np.float32],
+    ) -> None:
+        super().__init__()
+        weights = _by_name(recipe.label_weights, labels, "loss.label_weights")
+        self.softmax = softmax
+        self.smoothing = recipe.label_smoothing
+        self.register_buffer("positive", torch.from_numpy(positive))
+        self.register_buffer("weights", torch.from_numpy(weights))
+
+    def forward(self, logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        """Return the mean loss.
+
+        Args:
+            logits: (B, L).
+            truth: (B, L), 0 to 1, NaN where unknown.
+        """
+        known = ~truth.isnan()  # (B, L)
+        wanted = torch.where(known, truth, 0.0)
+        if self.softmax:
+            return self._one_of_all(logits.float(), wanted, known.all(1))
+        wanted = wanted * (1 - self.smoothing) + self.smoothing / 2
+        each = functional.binary_cross_entropy_with_logits(
+            logits.float(), wanted, pos_weight=self.positive, reduction="none"
+        )
+        share = known * self.weights
+        return (each * share).sum() / share.sum().clamp_min(1e-6)
+
+    def _one_of_all(
+        self, logits: torch.Tensor, wanted: torch.Tensor, known: torch.Tensor
+    ) -> torch.Tensor:
+        share = known[:, None] * wanted * self.positive * self.weights
+        smooth = wanted * (1 - self.smoothing) + self.smoothing / wanted.shape[1]
+        each = -(smooth * logits.log_softmax(1)).sum(1)
+        case = share.sum(1)
+        return (each * case).sum() / case.sum().clamp_min(1e-6)
+
+
+def _by_name(
+    values: dict[str, float], labels: tuple[str, ...], key: str
+) -> npt.NDArray[np.float32]:
+    """Return a number for each label, 1 for those not named.
+
+    Raises:
+        RecipeError: If a label is named that there is none of.
+    """
+    unknown = [name for name in values if name not in labels]
+    if unknown:
+        msg = f"{key} names {unknown[0]!r}, the labels are {', '.join(labels)}"
+        raise RecipeError(msg)
+    return np.array([values.get(label, 1.0) for label in labels], dtype=np.float32)

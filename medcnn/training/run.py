@@ -1,0 +1,168 @@
+"""Train a model: from labelled images to a bundle, in one call."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from medcnn.bundle import SPEC, file_sha256
+from medcnn.dataset import (
+    CaseTable,
+    assign_splits,
+    content_hashes,
+    data_sha256,
+    read_cases,
+    refuse_leakage,
+)
+from medcnn.engines.torch import choose_device
+from medcnn.errors import OutputError
+from medcnn.networks import Classifier, build, load_pretrained
+from medcnn.training.cache import Pixels, build_cache
+from medcnn.training.finish import finish
+from medcnn.training.loop import Loop, Material
+from medcnn.training.recipe import Recipe, read_recipe
+from medcnn.training.reporter import Reporter
+
+__all__ = ["train"]
+
+_RUN = "run.json"
+
+
+def train(
+    data: str | Path,
+    *,
+    output: str | Path,
+    recipe: str | Path | Recipe | None = None,
+    device: str = "auto",
+    weights: str | Path | None = None,
+    progress: bool = True,
+) -> Path:
+    """Train a model on labelled images and write its bundle.
+
+    The state is kept in a folder beside the output, named like it with `.work`
+    appended. Called again with the same data, recipe and output after it was stopped,
+    it goes on where it stood. The history of the training (history.csv, curves.png)
+    stays there.
+
+    Args:
+        data: A table or a folder, see `medcnn.dataset.read_cases`.
+        output: The bundle's directory.
+        recipe: A TOML file or a Recipe; None means the defaults.
+        device: "auto" (a GPU if there is one; it is said), "cpu", "cuda", "cuda:1" or
+            "mps".
+        weights: File of pretrained weights, in place of the recipe's.
+        progress: Whether to show progress on stderr.
+
+    Returns:
+        The bundle's directory.
+
+    Raises:
+        DataError: If the data is wrong or unreadable; LeakageError if a patient or an
+            image is in more than one split.
+        RecipeError: If the recipe is wrong, or the training diverges.
+        BundleError: If the network or its pretrained weights do not fit.
+        EngineError: If the device is not there.
+        OutputError: If the output is taken, or cannot be written.
+    """
+    chosen = recipe if isinstance(recipe, Recipe) else _read(recipe)
+    if weights is not None:
+        start = chosen.network.model_copy(update={"pretrained": Path(weights)})
+        chosen = chosen.model_copy(update={"network": start})
+    reporter = Reporter(visible=progress)
+    place = _device(choose_device(torch, device))
+    threads = f" with {torch.get_num_threads()} threads" if place == "cpu" else ""
+    reporter.say(f"Training on {place}{threads}.")
+    table, hashes = _read_data(Path(data), chosen)
+    checksum = data_sha256(table, hashes)
+    target = Path(output)
+    work = _claim(target, chosen, checksum)
+    pixels = _cache(table, hashes, chosen, work, reporter)
+    material = Material(chosen, table, pixels, work, place, reporter)
+    network = _network(chosen, len(table.labels), reporter)
+    record = Loop(network, material).run()
+    best = f"epoch {record.best_epoch + 1}, AUC {record.best_score:.4f}"
+    reporter.say(f"Best: {best}. Measuring it.")
+    finish(network, material, record, output=target, data=checksum)
+    reporter.say(f"The model is in {target}.")
+    return target
+
+
+def _read(recipe: str | Path | None) -> Recipe:
+    return Recipe() if recipe is None else read_recipe(recipe)
+
+
+def _device(name: str) -> str:
+    return "cuda:0" if name == "cuda" else name
+
+
+def _read_data(data: Path, recipe: Recipe) -> tuple[CaseTable, tuple[str, ...]]:
+    """Read the cases and give each its split."""
+    table = read_cases(data, labels=recipe.labels, attributes=recipe.attributes)
+    hashes = content_hashes(table)
+    rng = np.random.default_rng((recipe.seed, 0))
+    table = assign_splits(table, hashes, rng=rng, val_share=recipe.val_share)
+    refuse_leakage(table, hashes)
+    return table, hashes
+
+
+def _claim(output: Path, recipe: Recipe, data: str) -> Path:
+    """Take the work folder, new or of the same training.
+
+    Raises:
+        OutputError: If the output belongs to something else, or cannot be written.
+    """
+    work = output.with_name(f"{output.name}.work")
+    pretrained = recipe.network.pretrained
+    start = file_sha256(pretrained) if pretrained and pretrained.is_file() else ""
+    learning = json.dumps(recipe.learning() | {"start": start}, sort_keys=True)
+    digest = hashlib.sha256(f"{learning}{data}".encode()).hexdigest()
+    try:
+        if (work / _RUN).is_file():
+            if json.loads((work / _RUN).read_text(encoding="utf-8"))["id"] != digest:
+                msg = f"{work} holds a training with another recipe or other data"
+                raise OutputError(msg, hint="Choose another output, or delete it.")
+            return work
+        if output.exists():
+            what = "a finished model" if (output / SPEC).is_file() else "something else"
+            msg = f"{output} exists and holds {what}"
+            raise OutputError(msg, hint="Choose another output, or delete it.")
+        work.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"id": digest, "data": data, "recipe": recipe.learning()})
+        (work / _RUN).write_text(text, encoding="utf-8")
+    except OSError as error:
+        msg = f"{work} cannot be written: {error}"
+        raise OutputError(msg) from error
+    return work
+
+
+def _cache(
+    table: CaseTable,
+    hashes: tuple[str, ...],
+    recipe: Recipe,
+    work: Path,
+    reporter: Reporter,
+) -> Pixels:
+    with reporter.bar("reading images", len(table.cases)) as tick:
+        folder = work / "cache"
+        return build_cache(
+            table, hashes, recipe.input, folder, tick=lambda more: tick(more, "")
+        )
+
+
+def _network(recipe: Recipe, labels: int, reporter: Reporter) -> Classifier:
+    """Build the network with its starting weights."""
+    torch.manual_seed(recipe.seed)  # noqa: TID251
+    network = build(
+        recipe.network.name,
+        dims=recipe.input.dims,
+        in_channels=recipe.input.channels,
+        labels=labels,
+        **recipe.network.arguments,
+    )
+    if recipe.network.pretrained is not None:
+        report = load_pretrained(network, recipe.network.pretrained)
+        took = f"{report.loaded} tensors of {report.path.name}"
+        reporter.say(f"Starting from {took} ({report.key_map} names).")
+    return network
