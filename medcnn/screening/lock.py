@@ -1,0 +1,66 @@
+"""One run at a time in an output folder."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Self
+
+from medcnn.errors import OutputError
+from medcnn.outputs import cannot_write
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+__all__ = ["LOCK", "FolderLock"]
+
+LOCK = ".screening.lock"
+"""The file that is locked; it stays, for removing it would let two runs in."""
+
+
+class FolderLock:
+    """Hold an output folder; the system lets go of it however this process ends.
+
+    Raises:
+        OutputError: If another process holds it, or the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / LOCK
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            told = cannot_write(folder, error)
+            raise told from error
+        if not self._try():
+            os.lseek(self._file, 0, os.SEEK_SET)
+            holder = os.read(self._file, 64).decode("ascii", "replace").strip()
+            os.close(self._file)
+            who = f" (process {holder})" if holder.isdigit() else ""
+            msg = f"{folder} is in use by another medcnn screen{who}."
+            raise OutputError(msg, hint="Wait for it, or choose another --output.")
+        os.ftruncate(self._file, 0)
+        os.lseek(self._file, 0, os.SEEK_SET)
+        os.write(self._file, f"{os.getpid()}\n".encode())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let go."""
+        os.close(self._file)
+
+    def _try(self) -> bool:
+        try:
+            if sys.platform == "win32":
+                os.lseek(self._file, 1 << 20, os.SEEK_SET)
+                msvcrt.locking(self._file, msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

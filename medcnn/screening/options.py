@@ -1,0 +1,66 @@
+"""How a screening run is done, as data."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["Heatmaps", "Limits", "Options"]
+
+Heatmaps = Literal["flagged", "all", "none"]
+
+_MOST_WORKERS = 16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one file may cost before it becomes an error row.
+
+    Attributes:
+        timeout_s: Longest time for reading and preparing one file, in seconds.
+        memory_bytes: Most memory for it, where the system can limit it.
+    """
+
+    timeout_s: float = 60.0
+    memory_bytes: int = 4 << 30
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is done; what changes its results must stay the same when it goes on.
+
+    Attributes:
+        workers: Reader processes; None takes one for each processor, at most 16.
+        heatmaps: Which images in scope get one.
+        report: Whether report.html is written at the end.
+        retry_errors: Whether files that could not be read earlier are tried again.
+        limits: What one file may cost.
+
+    Raises:
+        ValueError: If there are no workers, or `heatmaps` is an unknown word.
+    """
+
+    workers: int | None = None
+    heatmaps: Heatmaps = "flagged"
+    report: bool = True
+    retry_errors: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def processes(self) -> int:
+        """Number of reader processes."""
+        return self.workers or min(_processors(), _MOST_WORKERS)
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            msg = f"workers must be at least 1, got {self.workers}"
+            raise ValueError(msg)
+        if self.heatmaps not in {"flagged", "all", "none"}:
+            msg = f"heatmaps must be flagged, all or none, got {self.heatmaps!r}"
+            raise ValueError(msg)
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,162 @@
+"""From the durable store to the files that people read."""
+
+import json
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from medcnn.bundle import CARD, Bundle
+from medcnn.errors import OutputError
+from medcnn.model import Model
+from medcnn.results import Band, Status
+from medcnn.screening.heat import HeatPainter
+from medcnn.screening.lock import FolderLock
+from medcnn.screening.store import STORE, Store
+from medcnn.worklist import (
+    ERRORS,
+    RUN,
+    WORKLIST,
+    Counts,
+    ModelRecord,
+    RunRecord,
+    WorklistRow,
+    write_errors,
+    write_run,
+    write_worklist,
+)
+
+__all__ = ["describe_run", "is_published", "publish", "republish", "version_of"]
+
+_SETTING, _PUBLISHED = "setting", "published"
+_LIBRARIES = ("numpy", "opencv-python-headless", "openvino", "onnxruntime", "pydicom")
+
+
+def describe_run(
+    store: Store,
+    model: Model,
+    *,
+    root: str,
+    paths: Iterable[str],
+    options: dict[str, Any],
+) -> None:
+    """Note in the store with what it was run, for run.json."""
+    libraries = {name: version_of(name) for name in _LIBRARIES}
+    setting = {
+        "medcnn": version_of("medcnn-imaging"),
+        "model": _model_record(model.bundle).model_dump(mode="json"),
+        "engine": model.engine.name,
+        "device": model.engine.device,
+        "root": root,
+        "paths": list(paths),
+        "options": options,
+        "heatmap": HeatPainter(model).scale.model_dump(mode="json"),
+        "environment": {
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            **{name: found for name, found in libraries.items() if found},
+        },
+    }
+    store.note({_SETTING: json.dumps(setting)})
+
+
+def publish(folder: Path, store: Store, *, report: bool) -> RunRecord:
+    """Write worklist.csv, errors.csv, run.json and the report, each whole.
+
+    Raises:
+        OutputError: If one cannot be written, or the run never got to its model.
+    """
+    setting = store.fact(_SETTING)
+    if setting is None:
+        msg = f"{folder / STORE} holds no finished image yet."
+        raise OutputError(msg, hint="Run medcnn screen with this output first.")
+    record = _record(json.loads(setting), store)
+    model = record.model
+    rows = (
+        WorklistRow.of(case, rank=n, model=model.name, model_sha256=model.sha256)
+        for n, case in enumerate(store.ranked(), start=1)
+    )
+    write_worklist(folder / WORKLIST, rows, labels=model.labels)
+    write_errors(folder / ERRORS, store.errors())
+    write_run(folder / RUN, record)
+    if report:
+        # its template engine is for the end of a run, not for reader processes
+        from medcnn.report import write_report
+
+        write_report(folder)
+    store.note({_PUBLISHED: "with report" if report else "without report"})
+    return record
+
+
+def republish(folder: str | Path) -> RunRecord:
+    """Write a stored run's files and report again, without any model.
+
+    Args:
+        folder: The output folder of `screen`.
+
+    Raises:
+        OutputError: If it holds no run, is in use, or cannot be written.
+    """
+    output = Path(folder)
+    if not (output / STORE).is_file():
+        msg = f"{output} holds no screening run: {STORE} is not there."
+        raise OutputError(msg, hint="Make one: medcnn screen PATH --output DIR.")
+    with FolderLock(output), Store(output) as store:
+        return publish(output, store, report=True)
+
+
+def is_published(folder: Path, store: Store, *, report: bool) -> bool:
+    """Say whether all final files are there and hold all that the store holds."""
+    state = store.fact(_PUBLISHED)
+    if state is None or (report and state != "with report"):
+        return False
+    return all((folder / name).is_file() for name in (WORKLIST, ERRORS, RUN))
+
+
+def version_of(package: str) -> str:
+    """Return the version of an installed package, or "" if it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _model_record(bundle: Bundle) -> ModelRecord:
+    spec = bundle.spec
+    card = bundle.path / CARD
+    return ModelRecord(
+        name=spec.name,
+        version=spec.version,
+        summary=spec.summary,
+        sha256=bundle.sha256,
+        labels=spec.labels,
+        thresholds={point.label: point.flag for point in spec.operating_points},
+        reviews={point.label: point.review for point in spec.operating_points},
+        ood_limit=spec.gate.ood_limit,
+        card=card.read_text(encoding="utf-8") if CARD in spec.files else "",
+    )
+
+
+def _record(setting: dict[str, Any], store: Store) -> RunRecord:
+    sessions = store.sessions()
+    seconds = sum(session.seconds for session in sessions)
+    files = sum(session.files for session in sessions)
+    return RunRecord(
+        **setting,
+        counts=_counts(store.tally()),
+        sessions=sessions,
+        seconds=round(seconds, 3),
+        files_per_second=round(files / seconds, 2) if seconds > 0 else None,
+    )
+
+
+def _counts(tally: dict[str, int]) -> Counts:
+    return Counts(
+        images=sum(tally.values()),
+        flag=tally.get(Band.FLAG.value, 0),
+        review=tally.get(Band.REVIEW.value, 0),
+        no_flag=tally.get(Band.NO_FLAG.value, 0),
+        out_of_scope=tally.get(Status.OUT_OF_SCOPE.value, 0),
+        error=tally.get(Status.ERROR.value, 0),
+    )

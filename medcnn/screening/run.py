@@ -1,0 +1,316 @@
+"""`screen`: many files, one durable row each."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from medcnn.bundle import BundleSpec, open_bundle
+from medcnn.engines import EngineName
+from medcnn.errors import ReadError
+from medcnn.io import discover
+from medcnn.model import Model
+from medcnn.outputs import make_folder
+from medcnn.results import CaseResult
+from medcnn.screening.crew import Crew
+from medcnn.screening.flow import Flow
+from medcnn.screening.lock import FolderLock
+from medcnn.screening.names import common_root, name_of, outermost
+from medcnn.screening.options import Heatmaps, Limits, Options
+from medcnn.screening.publish import describe_run, is_published, publish, version_of
+from medcnn.screening.signals import StopAsked, listening
+from medcnn.screening.source import Source
+from medcnn.screening.store import Store
+from medcnn.worklist import HEATMAPS, THUMBNAILS, RunRecord, read_run
+
+__all__ = ["Screening", "screen"]
+
+ProgressCall = Callable[[int, int | None], None]
+
+_FIRST_BURST_S, _BURST_S = 0.3, 2.0
+_WINDOW_BYTES = 128 << 20
+_WINDOW = 64
+_SAME = "Use the model and options of that run, or choose another --output."
+
+
+def screen(  # noqa: PLR0913 - the main entry; all but two have a default
+    paths: Iterable[str | Path] | str | Path,
+    *,
+    output: str | Path,
+    model: Model | str | Path = "chest-xray",
+    engine: EngineName = "auto",
+    device: str = "auto",
+    workers: int | None = None,
+    heatmaps: Heatmaps = "flagged",
+    report: bool = True,
+    retry_errors: bool = False,
+    limits: Limits | None = None,
+    progress: ProgressCall | None = None,
+) -> "Screening":
+    """Give every image in files and folders a durable row in a ranked worklist.
+
+    Everything is checked here; the work is done by going through the result, case by
+    case, or by its `run()`. Whatever ends it early, nothing finished is lost: the same
+    call goes on where it stopped and skips what is done.
+
+    Args:
+        paths: Files and folders.
+        output: The folder for worklist.csv, report.html and the rest.
+        model: An open model, a shipped one's name, or a bundle's directory.
+        engine: What runs the network, if `model` is not open yet.
+        device: Where, if `model` is not open yet.
+        workers: Reader processes; None takes one for each processor, at most 16.
+        heatmaps: Which images in scope get one: "flagged", "all" or "none".
+        report: Whether report.html is written at the end.
+        retry_errors: Whether files that could not be read earlier are tried again.
+        limits: What one file may cost; None is 60 s and 4 GiB.
+        progress: Called with (finished, found); found is None while still looking.
+
+    Raises:
+        ReadError: If a path does not exist, or there is no file in any.
+        BundleError: If the model is not as it should be.
+        OutputError: If the output cannot be written, is in use, or holds a run with
+            another model or other options.
+        ValueError: If an option has no meaning.
+
+    Examples:
+        >>> import medcnn
+        >>> for case in medcnn.screen(["films"], output="out"):  # doctest: +SKIP
+        ...     print(case.path, case.band)
+    """
+    options = Options(
+        workers=workers,
+        heatmaps=heatmaps,
+        report=report,
+        retry_errors=retry_errors,
+        limits=limits or Limits(),
+    )
+    wanted = [paths] if isinstance(paths, str | Path) else list(paths)
+    opener = _Opener(model, engine, device)
+    return Screening(
+        [Path(path) for path in wanted],
+        Path(output),
+        opener=opener,
+        options=options,
+        progress=progress,
+    )
+
+
+class Screening:
+    """A run that is checked and ready: go through its cases, or call `run()`.
+
+    Args:
+        paths: Files and folders.
+        output: The output folder.
+        opener: Opens the model when it is needed.
+        options: How it is done.
+        progress: Called with (finished, found).
+
+    Raises:
+        ReadError: If a path does not exist, or there is no file in any.
+        OutputError: If the output cannot be used.
+    """
+
+    def __init__(
+        self,
+        paths: list[Path],
+        output: Path,
+        *,
+        opener: "_Opener",
+        options: Options,
+        progress: ProgressCall | None,
+    ) -> None:
+        self._named = paths
+        self._paths = outermost(paths)
+        self._output = output
+        self._opener = opener
+        self._options = options
+        self._progress = progress
+        self._source = Source(self._paths, output, retries=options.retry_errors)
+        make_folder(output)
+        with FolderLock(output), Store(output) as store:
+            self._claim(store)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Screening of {len(self._named)} paths into {self._output}: "
+            "go through it, or call run()>"
+        )
+
+    def run(self) -> RunRecord:
+        """Work to the end and return what run.json says.
+
+        Raises:
+            OutputError: If the output fills up or fails; what is finished stays.
+            MedcnnError: If reader processes or the engine cannot be started.
+        """
+        for _ in self:
+            pass
+        return read_run(self._output / "run.json")
+
+    def __iter__(self) -> Iterator[CaseResult]:
+        """Yield every case in the order of the files, each after it is safe on disk.
+
+        Those that an earlier session finished are among them. At the end the final
+        files are written. SIGINT and SIGTERM end it after what is in hand is saved.
+
+        Raises:
+            OutputError: If the output fills up or fails; what is finished stays.
+            MedcnnError: If reader processes or the engine cannot be started.
+        """
+        with ExitStack() as open_things:
+            open_things.enter_context(FolderLock(self._output))
+            store = open_things.enter_context(Store(self._output))
+            self._claim(store)
+            for folder in (HEATMAPS, THUMBNAILS):
+                make_folder(self._output / folder)
+            asked = StopAsked()
+            yield from self._work(store, asked)
+            if not asked:
+                self._finish(store)
+        asked.deliver()
+
+    # ------------------------------------------------------------------ helpers
+
+    def _claim(self, store: Store) -> None:
+        """Make sure that the store is this run's.
+
+        Raises:
+            OutputError: If it is another's.
+        """
+        spec, sha256 = self._opener.spec, self._opener.sha256
+        settings = hashlib.sha256(spec.model_dump_json().encode()).hexdigest()
+        facts = {
+            "model": f"{spec.name} {spec.version}",
+            "model weights": sha256,
+            "model settings": settings,
+            "heatmaps": self._options.heatmaps,
+            "medcnn": version_of("medcnn-imaging") or "unknown",
+        }
+        store.claim(facts, hint=_SAME)
+        if store.fact("root") is None:
+            root = common_root(self._paths)
+            store.note({"root": "" if root is None else name_of(root, None)})
+
+    def _work(self, store: Store, asked: StopAsked) -> Iterator[CaseResult]:
+        """Yield all cases, committing each burst of them before it is yielded."""
+        began = time.monotonic()
+        session = store.begin_session(datetime.now(UTC).isoformat(timespec="seconds"))
+        counter = _Counter(self._paths, self._progress)
+        with self._crew() as crew:
+            flow = self._flow(store, crew)
+            seconds = _FIRST_BURST_S
+            while not flow.is_over and not asked:
+                with listening(asked):
+                    cases, fresh = flow.burst(seconds, stopped=lambda: bool(asked))
+                    if fresh:
+                        store.commit(fresh, session, time.monotonic() - began)
+                        seconds = _BURST_S
+                counter.advance(len(cases))
+                yield from cases
+        ended = "stopped" if asked else "done"
+        store.end_session(session, ended, time.monotonic() - began)
+
+    def _crew(self) -> Crew:
+        size = self._options.processes
+        return Crew(size, self._opener.spec, self._options.limits)
+
+    def _flow(self, store: Store, crew: Crew) -> Flow:
+        taken = self._opener.spec.input
+        bytes_each = 4 * taken.channels
+        for size in taken.shape:
+            bytes_each *= size
+        return Flow(
+            self._source.items(store),
+            crew,
+            lambda: self._model(store),
+            output=self._output,
+            window=max(4, min(_WINDOW, _WINDOW_BYTES // bytes_each)),
+            heatmaps=self._options.heatmaps,
+        )
+
+    def _model(self, store: Store) -> Model:
+        """Open the model and note what runs it."""
+        model = self._opener.model()
+        store.claim(
+            {"engine": f"{model.engine.name} on {model.engine.device}"}, hint=_SAME
+        )
+        options = self._options
+        noted = {
+            "heatmaps": options.heatmaps,
+            "workers": options.processes,
+            "timeout_s": options.limits.timeout_s,
+            "memory_bytes": options.limits.memory_bytes,
+        }
+        describe_run(
+            store,
+            model,
+            root=str(store.fact("root")),
+            paths=[name_of(path, None) for path in self._paths],
+            options=noted,
+        )
+        return model
+
+    def _finish(self, store: Store) -> None:
+        """Write the final files, unless they hold everything already."""
+        self._source.forget_mended_folders(store)
+        if is_published(self._output, store, report=self._options.report):
+            return
+        if store.fact("setting") is None:  # nothing was readable: say what would be run
+            self._model(store)
+        publish(self._output, store, report=self._options.report)
+
+
+class _Opener:
+    """A model that is opened when it is needed, not before."""
+
+    def __init__(
+        self, model: Model | str | Path, engine: EngineName, device: str
+    ) -> None:
+        self._open: Model | None = None
+        self._engine, self._device = engine, device
+        if isinstance(model, Model):
+            self._open = model
+            self._bundle = model.bundle
+        else:
+            self._bundle = open_bundle(model)
+
+    @property
+    def spec(self) -> BundleSpec:
+        return self._bundle.spec
+
+    @property
+    def sha256(self) -> str:
+        return self._bundle.sha256
+
+    def model(self) -> Model:
+        if self._open is None:
+            self._open = Model.open(
+                self._bundle.path, engine=self._engine, device=self._device
+            )
+        return self._open
+
+
+class _Counter:
+    """Tell how far it is; how many files there are is found out on the side."""
+
+    def __init__(self, paths: list[Path], progress: ProgressCall | None) -> None:
+        self._progress = progress
+        self._done = 0
+        self._found: int | None = None
+        if progress is not None:
+            threading.Thread(target=self._count, args=(paths,), daemon=True).start()
+
+    def advance(self, more: int) -> None:
+        self._done += more
+        if self._progress is not None:
+            self._progress(self._done, self._found)
+
+    def _count(self, paths: list[Path]) -> None:
+        try:
+            self._found = sum(1 for _ in discover(paths))
+        except ReadError:  # it went away; the run itself will say so
+            return
