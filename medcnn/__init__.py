@@ -7,6 +7,8 @@ takes a blink and brings in neither torch nor OpenVINO.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from medcnn.errors import MissingDependencyError
+
 if TYPE_CHECKING:
     from medcnn.bundle import Bundle as Bundle
     from medcnn.bundle import open_bundle as open_bundle
@@ -60,11 +62,20 @@ def __getattr__(name: str) -> Any:
 
     Raises:
         AttributeError: If there is no such name.
+        MissingDependencyError: If it needs a library that is not installed.
+        ModuleNotFoundError: If a part of medcnn itself is missing.
     """
     if name not in _HOME:
         msg = f"module 'medcnn' has no attribute {name!r}"
         raise AttributeError(msg)
-    value = getattr(import_module(_HOME[name]), name)
+    try:
+        value = getattr(import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "medcnn").partition(".")[0] == "medcnn":
+            raise
+        msg = f"medcnn.{name} needs {error.name}, which is not installed"
+        hint = "Add it: pip install 'medcnn-imaging[train]'"
+        raise MissingDependencyError(msg, hint=hint) from error
     globals()[name] = value
     return value
 

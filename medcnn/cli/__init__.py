@@ -16,9 +16,15 @@ from medcnn.cli.explain import explain
 from medcnn.cli.inspect import inspect
 from medcnn.cli.models import models
 from medcnn.cli.predict import predict
+from medcnn.cli.report import report
+from medcnn.cli.samples import samples
+from medcnn.cli.screen import screen
+from medcnn.cli.train import train
 from medcnn.errors import MedcnnError
 
 __all__ = ["app", "main"]
+
+_STAYS = "What is finished is kept; the same screen or train command goes on."
 
 
 class _Verbs(TyperGroup):
@@ -46,10 +52,10 @@ class _Verbs(TyperGroup):
             complain(MedcnnError(_in_words(error)))
             code = ExitCode.FAILED
         except KeyboardInterrupt:
-            say("Stopped by Ctrl-C. What is written stays.")
+            say(f"Stopped by Ctrl-C. {_STAYS}")
             code = ExitCode.INTERRUPTED
         except Terminated:
-            say("Stopped by SIGTERM. What is written stays.")
+            say(f"Stopped by SIGTERM. {_STAYS}")
             code = ExitCode.TERMINATED
         raise typer.Exit(code)
 
@@ -62,7 +68,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (inspect, predict, explain, models, doctor):
+_VERBS = (screen, predict, explain, inspect, train, report, models, samples, doctor)
+for _verb in _VERBS:
     app.command()(_verb)
 
 

@@ -29,9 +29,7 @@ def images_in(paths: list[Path], problems: Problems) -> Iterator["medcnn.Image"]
             complain(error)
             problems.append(error_facts(str(path), error))
             continue
-        for where, reason in study.problems:
-            complain(ReadError(f"{where}: {reason}"))
-            problems.append(error_facts(str(where), ReadError(reason, path=where)))
+        _note(study.problems, problems)
         yield from study.images
 
 
@@ -44,9 +42,23 @@ def descriptions_in(
         paths: Files and folders.
         problems: What cannot be read is added to it, and told on stderr.
     """
+    from medcnn.io import describe_study
+
     for path in paths:
         try:
-            yield medcnn.describe(path)
+            found, broken = describe_study(path)
         except MedcnnError as error:
             complain(error)
             problems.append(error_facts(str(path), error))
+            continue
+        _note(broken, problems)
+        yield from found
+
+
+def _note(broken: tuple[tuple[Path, str], ...], problems: Problems) -> None:
+    """Tell of the files of a folder that gave nothing, and add them to `problems`."""
+    for where, reason in broken:
+        error = ReadError(reason, path=where)
+        named = "" if str(where) in reason else f"{where}: "
+        complain(ReadError(f"{named}{reason}"))
+        problems.append(error_facts(str(where), error))

@@ -21,8 +21,9 @@ from medcnn.geometry import Geometry
 from medcnn.image import Image
 from medcnn.io.description import Description
 from medcnn.io.source import check_samples
+from medcnn.outputs import write_whole
 
-__all__ = ["describe", "from_image", "read"]
+__all__ = ["describe", "from_image", "read", "save_nifti"]
 
 Pixels = npt.NDArray[Any]
 
@@ -77,6 +78,31 @@ def describe(path: Path) -> Description:
             steps=_steps(nifti),
             warnings=_doubts(nifti),
         )
+
+
+def save_nifti(array: Pixels, geometry: Geometry, path: Path) -> None:
+    """Write values on a grid in patient space as .nii or .nii.gz, whole or not at all.
+
+    Args:
+        array: Values, shape (I, J, K).
+        geometry: Their grid; its affine becomes sform and qform ("scanner").
+        path: File to write; it is replaced.
+
+    Raises:
+        GeometryError: If the array is not of the grid's shape.
+        OutputError: If the file cannot be written.
+    """
+    if array.shape != geometry.shape:
+        msg = f"array must have its grid's shape {geometry.shape}, got {array.shape}"
+        raise GeometryError(msg)
+    make: Any = nib.Nifti1Image
+    nifti = make(array, geometry.affine)
+    nifti.set_sform(geometry.affine, code="scanner")
+    nifti.set_qform(geometry.affine, code="scanner")
+    nifti.header.set_xyzt_units("mm")
+    content = nifti.to_bytes()
+    packed = gzip.compress(content, mtime=0) if path.suffix == ".gz" else content
+    write_whole(path, packed)
 
 
 def from_image(nifti: Any, *, path: Path | None = None) -> Image:

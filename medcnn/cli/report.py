@@ -1,0 +1,35 @@
+"""medcnn report: make a stored run's report again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import medcnn
+from medcnn.cli.console import printable
+
+__all__ = ["report"]
+
+
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="The --output of medcnn screen.", metavar="DIR", show_default=False
+        ),
+    ],
+) -> None:
+    """Write the worklist and report of a stored run again; no model is run.
+
+    A folder without its database, such as a copy, gets a new page from its CSV files.
+    """
+    from medcnn.report import REPORT
+    from medcnn.screening import republish
+    from medcnn.screening.store import STORE
+
+    if (folder / STORE).is_file():
+        republish(folder)
+        page = folder / REPORT
+    else:
+        page = medcnn.write_report(folder)
+    typer.echo(printable(str(page)))

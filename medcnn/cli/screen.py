@@ -1,0 +1,100 @@
+"""medcnn screen: every image of the folders, ranked, with heatmaps and a report."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+import medcnn
+from medcnn.cli.console import answer, end, printable, progress_bar, show
+from medcnn.cli.options import (
+    Device,
+    Engine,
+    Json,
+    Model,
+    OutputFolder,
+    Paths,
+    Quiet,
+    Workers,
+)
+
+__all__ = ["screen"]
+
+
+def screen(
+    paths: Paths,
+    *,
+    output: OutputFolder,
+    model: Model = "chest-xray",
+    device: Device = "auto",
+    engine: Engine = "auto",
+    workers: Workers = None,
+    heatmaps: Annotated[
+        Literal["flagged", "all", "none"],
+        typer.Option(help="Which images get a heatmap."),
+    ] = "flagged",
+    retry_errors: Annotated[
+        bool,
+        typer.Option("--retry-errors", help="Try files again that failed before."),
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Most seconds for reading one file.")
+    ] = 60.0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Give every image in the folders a durable row: worklist, heatmaps, report.
+
+    Stopped at any moment, nothing finished is lost: the same command goes on.
+    """
+    from medcnn.screening import Limits
+
+    with progress_bar("Screening", unit="files", quiet=quiet) as advance:
+        record = medcnn.screen(
+            paths,
+            output=output,
+            model=model,
+            device=device,
+            engine=engine,
+            workers=workers,
+            heatmaps=heatmaps,
+            retry_errors=retry_errors,
+            limits=Limits(timeout_s=timeout),
+            progress=advance,
+        ).run()
+    if as_json:
+        answer(record.model_dump(mode="json") | {"output": str(output)})
+    else:
+        _show(record, output)
+    end(answers=1, problems=record.counts.error)
+
+
+def _show(record: Any, output: Path) -> None:
+    """Show how many images came to what, and where to look."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from medcnn.report import REPORT
+    from medcnn.worklist import ERRORS, WORKLIST
+
+    counts = record.counts
+    lines = (
+        ("flag", counts.flag, "red"),
+        ("review", counts.review, "yellow"),
+        ("no flag", counts.no_flag, "green"),
+        ("out of scope", counts.out_of_scope, "magenta"),
+        ("not read", counts.error, "bold red" if counts.error else ""),
+    )
+    model = f"{record.model.name} {record.model.version}"
+    speed = record.files_per_second
+    pace = "" if speed is None else f", {speed:.1f} files/s"
+    show(f"{counts.images} images, {model}, {record.engine} on {record.device}{pace}")
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 2))
+    for words, number, style in lines:
+        table.add_row(Text(words, style=style), Text(f"{number:,}", justify="right"))
+    show(table)
+    typer.echo(f"report    {printable(str(output / REPORT))}")
+    typer.echo(f"worklist  {printable(str(output / WORKLIST))}")
+    if counts.error:
+        typer.echo(f"errors    {printable(str(output / ERRORS))}")
+    typer.echo("For research use only: no diagnosis.")
