@@ -1,0 +1,48 @@
+# make demo    install the base package (no torch), screen real radiographs, print the report's path
+# make test    install everything and run the tests
+# make check   format, lint, layers, types
+# make clean   remove what the others made
+#
+# PYTHON=/path/to/python3.12 make demo   chooses another Python than the first one found.
+
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP_INSTALL = bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INPUTS = pyproject.toml constraints.txt
+
+.PHONY: demo test check format clean
+
+demo: .venv/installed
+	rm -rf demo/screening
+	.venv/bin/medcnn samples demo/samples
+	.venv/bin/medcnn screen demo/samples --output demo/screening || test $$? -eq 8
+	@echo "The report is a page for any browser:"
+	@echo "$(CURDIR)/demo/screening/report.html"
+
+test: .venv-test/installed
+	.venv-test/bin/python -m pytest $(TESTS)
+
+check: .venv-test/installed
+	.venv-test/bin/ruff format --check
+	.venv-test/bin/ruff check
+	.venv-test/bin/lint-imports --no-logo
+	.venv-test/bin/mypy
+
+format: .venv-test/installed
+	.venv-test/bin/ruff format
+	.venv-test/bin/ruff check --fix
+
+clean:
+	rm -rf .venv .venv-test demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+.venv/installed: EXTRAS = samples
+.venv-test/installed: EXTRAS = all,test,dev
+.venv/installed .venv-test/installed: $(INPUTS)
+	@test -n "$(PYTHON)" || { echo "medcnn needs Python 3.11 or newer, and none was found. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "medcnn needs Python 3.11 or newer; $(PYTHON) is older or does not run." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "$(PYTHON) cannot make environments; on Debian: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing medcnn[$(EXTRAS)] into $(@D) ..."
+	$(PYTHON) -m venv $(@D)
+	$(@D)/$(PIP_INSTALL) hatchling editables
+	$(@D)/$(PIP_INSTALL) --no-build-isolation -e '.[$(EXTRAS)]'
+	@touch $@
