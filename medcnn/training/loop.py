@@ -73,7 +73,8 @@ class Loop:
     def __init__(self, network: Classifier, material: Material) -> None:
         self.material = material
         recipe, table = material.recipe, material.table
-        train, self.val = material.indices("train"), material.indices("val")
+        train, val = material.indices("train"), material.indices("val")
+        self.val = val[table.matching(recipe.select.where)[val]]
         truth = table.truth()
         self.selection = Selection(recipe.select, table.take(self.val.tolist()))
         self.val_truth = truth[self.val]

@@ -215,7 +215,8 @@ class Select(_Section):
     Attributes:
         label: Of this label; none means the main label, or for more than two classes
             the mean over all.
-        where: Only of cases with these values in these columns.
+        where: Only of cases with these values in these columns; the others of val are
+            not looked at before the end.
     """
 
     label: str | None = None

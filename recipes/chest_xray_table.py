@@ -1,0 +1,116 @@
+"""Write the table that the chest-xray model is trained on.
+
+    python recipes/chest_xray_table.py NIH_FOLDER KERMANY_FOLDER OUTPUT.csv
+
+NIH_FOLDER holds images/ and metadata.csv: adult radiographs of NIH ChestX-ray14 with
+the report-mined labels, the RSNA pneumonia challenge's radiologist class where there is
+one, and a patient-level split into train and val. KERMANY_FOLDER holds train/, test/
+and metadata.csv: children's radiographs, normal or pneumonia, the official test split,
+and train / val by patient. Paths are written relative to the table.
+"""
+
+import argparse
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+LABELS = {
+    "abnormal": (),
+    "lung_opacity": (),
+    "infiltration": ("Infiltration",),
+    "atelectasis": ("Atelectasis",),
+    "effusion": ("Effusion",),
+    "cardiomegaly": ("Cardiomegaly",),
+    "nodule_or_mass": ("Nodule", "Mass"),
+    "pneumothorax": ("Pneumothorax",),
+    "edema": ("Edema",),
+    "consolidation": ("Consolidation",),
+}
+"""Each label, and the NIH labels any of which makes it true."""
+
+FACTS = ("split", "patient_id", "site", "view", "age_group", "sex", "rsna_class")
+AGE_GROUPS = ((18, "under 18"), (40, "18 to 39"), (60, "40 to 59"), (999, "60 or more"))
+Row = dict[str, str | int]
+
+
+def nih_rows(folder: Path) -> Iterator[Row]:
+    """Yield a row for each adult radiograph.
+
+    lung_opacity is known only where a radiologist of the RSNA challenge graded it; the
+    other findings are mined from the report, and noisy.
+    """
+    for case in _read(folder / "metadata.csv"):
+        mined = set(case["nih_labels"].split("|"))
+        row: Row = {
+            label: int(any(name in mined for name in names))
+            for label, names in LABELS.items()
+        }
+        opacity = case["rsna_opacity"]
+        row["abnormal"] = int(case["abnormal"])
+        row["lung_opacity"] = int(float(opacity)) if opacity else ""
+        yield row | {
+            "path": str(folder / "images" / case["image"]),
+            "split": case["split"],
+            "patient_id": f"nih-{case['patient_id']}",
+            "site": "nih",
+            "view": case["view"],
+            "age_group": next(
+                name for above, name in AGE_GROUPS if int(case["age"]) < above
+            ),
+            "sex": case["sex"],
+            "rsna_class": case["rsna_class"],
+        }
+
+
+def kermany_rows(folder: Path) -> Iterator[Row]:
+    """Yield a row for each child's radiograph.
+
+    A pneumonia is abnormal and an opacity; which of the other findings it shows is not
+    known. A normal image shows none.
+    """
+    for case in _read(folder / "metadata.csv"):
+        ill = int(case["label"])
+        row: Row = dict.fromkeys(LABELS, "" if ill else 0)
+        row["abnormal"] = row["lung_opacity"] = ill
+        yield row | {
+            "path": str(folder / case["image"]),
+            "split": case["split"],
+            "patient_id": f"kermany-{case['patient_id']}",
+            "site": "kermany",
+            "view": "",
+            "age_group": "1 to 5",
+            "sex": "",
+            "rsna_class": "",
+        }
+
+
+def write_table(nih: Path, kermany: Path, output: Path) -> int:
+    """Write the table of both; returns the number of rows."""
+    rows = [*nih_rows(nih), *kermany_rows(kermany)]
+    root = output.resolve().parent
+    for row in rows:
+        row["path"] = os.path.relpath(Path(str(row["path"])).resolve(), root)
+    with output.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["path", *FACTS, *LABELS])
+        writer.writeheader()
+        writer.writerows(rows)
+    return len(rows)
+
+
+def _read(table: Path) -> list[dict[str, str]]:
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def main() -> None:
+    """Read the arguments and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    for name in ("nih", "kermany", "output"):
+        parser.add_argument(name, type=Path)
+    given = parser.parse_args()
+    print(write_table(given.nih, given.kermany, given.output), "rows")
+
+
+if __name__ == "__main__":
+    main()
