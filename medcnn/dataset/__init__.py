@@ -1,0 +1,21 @@
+"""A table or folders of labelled images: cases, and splits that share no patient."""
+
+from medcnn.dataset.cases import SPLITS, Case, CaseTable
+from medcnn.dataset.split import (
+    assign_splits,
+    content_hashes,
+    data_sha256,
+    refuse_leakage,
+)
+from medcnn.dataset.table import read_cases
+
+__all__ = [
+    "SPLITS",
+    "Case",
+    "CaseTable",
+    "assign_splits",
+    "content_hashes",
+    "data_sha256",
+    "read_cases",
+    "refuse_leakage",
+]

@@ -1,0 +1,169 @@
+"""Splits that share no patient and no image."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from medcnn.dataset.cases import Case, CaseTable
+from medcnn.errors import DataError, LeakageError
+
+__all__ = ["assign_splits", "content_hashes", "data_sha256", "refuse_leakage"]
+
+_NAMED = 5
+
+
+def content_hashes(table: CaseTable) -> tuple[str, ...]:
+    """Return the SHA-256 of each case's file, or of all files of its folder."""
+    return tuple(_content_hash(case.path) for case in table.cases)
+
+
+def data_sha256(table: CaseTable, hashes: Sequence[str]) -> str:
+    """Return one checksum of all contents, truths, patients and splits."""
+    digest = hashlib.sha256(repr((table.labels, table.activation)).encode())
+    for case, content in zip(table.cases, hashes, strict=True):
+        facts = (content, sorted(case.truth.items()), case.patient_id, case.split)
+        digest.update(repr((*facts, sorted(case.attributes.items()))).encode())
+    return digest.hexdigest()
+
+
+def refuse_leakage(table: CaseTable, hashes: Sequence[str]) -> None:
+    """Refuse a patient or an image that is in more than one split.
+
+    Raises:
+        LeakageError: If there is one; it names patients, or both files.
+    """
+    splits = defaultdict(set)
+    for case in table.cases:
+        if case.patient_id is not None:
+            splits[case.patient_id].add(case.split)
+    shared = sorted(patient for patient, where in splits.items() if len(where) > 1)
+    if shared:
+        some = ", ".join(shared[:_NAMED]) + (", ..." if len(shared) > _NAMED else "")
+        msg = f"{table.source}: {len(shared)} patients are in several splits: {some}"
+        raise LeakageError(msg, hint="Give all images of a patient the same split.")
+    first: dict[str, Case] = {}
+    for case, content in zip(table.cases, hashes, strict=True):
+        other = first.setdefault(content, case)
+        if other.split != case.split:
+            msg = (
+                f"the same image is in two splits: {other.path} ({other.split}) "
+                f"and {case.path} ({case.split})"
+            )
+            raise LeakageError(msg, hint="Remove one, or give both the same split.")
+
+
+def assign_splits(
+    table: CaseTable,
+    hashes: Sequence[str],
+    *,
+    rng: np.random.Generator,
+    val_share: float = 0.15,
+) -> CaseTable:
+    """Give every case a split; what the table says already is kept.
+
+    Where there is no val, it is drawn from train by patients, so that each value of
+    the main label (each class) gives about `val_share` of its cases. Images with the
+    same content stay together whatever patient they are said to be of.
+
+    Args:
+        table: Cases.
+        hashes: Their `content_hashes`.
+        rng: Decides who goes where.
+        val_share: Share of the cases that go to val, above 0 and below 1.
+
+    Raises:
+        DataError: If only some cases have a split, or too few are there to draw from.
+    """
+    stated = [case.split for case in table.cases]
+    if any(stated) and not all(stated):
+        path = table.cases[stated.index(None)].path
+        msg = f"{table.source}: {stated.count(None)} cases have no split, as {path}"
+        raise DataError(msg, hint="Fill the column for all cases, or leave it out.")
+    if "val" in stated:
+        if "train" not in stated:
+            msg = f"{table.source} has no case with split train"
+            raise DataError(msg)
+        return table
+    free = [n for n, split in enumerate(stated) if split in {None, "train"}]
+    chosen = _draw(table, free, _groups(table, hashes), rng, val_share)
+    if not chosen or len(chosen) == len(free):
+        msg = f"{table.source}: {len(free)} cases are too few to set a val split apart"
+        raise DataError(msg, hint="Add patients, or a split column.")
+    cases = [
+        replace(case, split="val" if n in chosen else case.split or "train")
+        for n, case in enumerate(table.cases)
+    ]
+    return replace(table, cases=tuple(cases))
+
+
+def _content_hash(path: Path) -> str:
+    """Return the SHA-256 of a file, or of all files of a folder in order."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    parts = sorted(p for p in path.rglob("*") if p.is_file())
+    return hashlib.sha256("".join(map(_content_hash, parts)).encode()).hexdigest()
+
+
+def _groups(table: CaseTable, hashes: Sequence[str]) -> list[int]:
+    """Number the groups that must stay together: same patient or same content."""
+    parent = list(range(len(table.cases)))
+
+    def root(n: int) -> int:
+        while parent[n] != n:
+            parent[n] = parent[parent[n]]
+            n = parent[n]
+        return n
+
+    first: dict[tuple[str, str], int] = {}
+    for n, (case, content) in enumerate(zip(table.cases, hashes, strict=True)):
+        keys = [("content", content)]
+        if case.patient_id is not None:
+            keys.append(("patient", case.patient_id))
+        for key in keys:
+            parent[root(n)] = root(first.setdefault(key, n))
+    return [root(n) for n in range(len(table.cases))]
+
+
+def _draw(
+    table: CaseTable,
+    free: Sequence[int],
+    groups: Sequence[int],
+    rng: np.random.Generator,
+    share: float,
+) -> set[int]:
+    """Choose whole groups until each stratum has given about its share."""
+    members = defaultdict(list)
+    for n in free:
+        members[groups[n]].append(n)
+    strata = defaultdict(list)
+    of_case: Callable[[int], str] = _stratum_by(table)
+    for group in members.values():
+        strata[max(of_case(n) for n in group)].append(group)
+    chosen: set[int] = set()
+    for name in sorted(strata):
+        candidates = strata[name]
+        wanted = share * sum(map(len, candidates))
+        got = 0
+        for at in rng.permutation(len(candidates)):
+            size = len(candidates[at])
+            first = got == 0 and len(candidates) > 1
+            if first or abs(got + size - wanted) < abs(got - wanted):
+                chosen.update(candidates[at])
+                got += size
+    return chosen
+
+
+def _stratum_by(table: CaseTable) -> Callable[[int], str]:
+    """Return what names a case's stratum: its class, or the main label's value."""
+    if table.activation == "softmax":
+        names = [
+            next((k for k, v in case.truth.items() if v), "") for case in table.cases
+        ]
+    else:
+        names = [str(case.truth[table.labels[0]]) for case in table.cases]
+    return names.__getitem__
