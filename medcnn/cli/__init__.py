@@ -4,14 +4,13 @@ Nothing heavy is imported before a verb really runs, so that every --help is qui
 """
 
 import os
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from medcnn.cli.console import ExitCode, Terminated, complain, say, terminable
-from medcnn.cli.doctor import doctor
+from medcnn.cli.doctor import doctor, version_of
 from medcnn.cli.explain import explain
 from medcnn.cli.inspect import inspect
 from medcnn.cli.models import models
@@ -66,6 +65,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # importing Rich would double the time of --help
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (screen, predict, explain, inspect, train, report, models, samples, doctor)
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def _show_version() -> None:
-    typer.echo(version("medcnn-imaging"))
+    typer.echo(version_of("medcnn-imaging") or "not installed, run from its source")
     raise typer.Exit
 
 

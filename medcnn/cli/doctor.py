@@ -4,7 +4,6 @@ import os
 import platform
 import sys
 import time
-from importlib import metadata
 from typing import Any
 
 import medcnn
@@ -12,7 +11,7 @@ from medcnn.cli.console import answer, end, printable, show
 from medcnn.cli.options import EngineChoice, Json
 from medcnn.errors import MedcnnError, MissingDependencyError
 
-__all__ = ["doctor"]
+__all__ = ["doctor", "version_of"]
 
 _PARTS = {
     "read": ("pydicom", "highdicom", "nibabel", "numpy", "scipy"),
@@ -28,11 +27,14 @@ _ENGINES: tuple[EngineChoice, ...] = ("openvino", "onnxruntime", "torch")
 
 
 def doctor(*, as_json: Json = False) -> None:
-    """Say what is installed and what works, by running each model in each engine."""
+    """Say what is installed and works, and how to add the rest.
+
+    Each model that comes with medcnn is run in each engine.
+    """
     packages = _packages()
     missing = [name for name, found in packages.items() if found is None]
     findings: dict[str, Any] = {
-        "medcnn": _version("medcnn-imaging"),
+        "medcnn": version_of("medcnn-imaging"),
         "python": platform.python_version(),
         "system": platform.platform(),
         "cpu_cores": os.cpu_count(),
@@ -56,10 +58,13 @@ def doctor(*, as_json: Json = False) -> None:
 
 def _packages() -> dict[str, str | None]:
     """Return the version of every package that matters; None if it is missing."""
-    return {name: _version(name) for names in _PARTS.values() for name in names}
+    return {name: version_of(name) for names in _PARTS.values() for name in names}
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Return the version of an installed package; None if it is not installed."""
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -96,7 +101,7 @@ def _try_engine(name: str, engine: EngineChoice) -> dict[str, Any]:
 
 def _devices() -> list[str]:
     """Return the devices that a model can run on, the CPU first."""
-    if _version("torch") is None:
+    if version_of("torch") is None:
         return ["cpu"]
     import torch
 

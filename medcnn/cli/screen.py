@@ -43,9 +43,10 @@ def screen(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Give every image in the folders a durable row: worklist, heatmaps, report.
+    """Rank every image of the folders: worklist, heatmaps, report.
 
-    Stopped at any moment, nothing finished is lost: the same command goes on.
+    Every image gets a durable row, whatever becomes of it. Stopped at any moment,
+    nothing finished is lost: the same command goes on.
     """
     from medcnn.screening import Limits
 
