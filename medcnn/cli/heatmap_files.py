@@ -28,6 +28,8 @@ _DOTS_PER_INCH = 100
 _FEWEST_COLUMNS = 480
 """A narrower picture is enlarged by a whole factor, or its legend has no room."""
 
+_FORMATS = re.compile(r"\.(nii|nii\.gz|dcm|dicom|png|jpe?g|tiff?)$", re.IGNORECASE)
+
 
 def write_heatmap(
     output: Path, image: Image, heatmap: Heatmap, prediction: Prediction
@@ -134,7 +136,7 @@ def _write_png(path: Path, picture: Bytes) -> None:
 def _stem(source: Path | None) -> str:
     """Return a file's or folder's name without what tells its format."""
     name = source.name if source is not None else "image"
-    return _safe(re.sub(r"(\.nii)?(\.gz)?(\.(dcm|dicom|png|jpe?g|tiff?))?$", "", name))
+    return _safe(_FORMATS.sub("", name))
 
 
 def _safe(name: str) -> str:
