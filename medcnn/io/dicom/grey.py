@@ -209,7 +209,13 @@ def _plan_voi(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
 def _plan_polarity(dataset: Dataset, layout: Layout, draft: _Draft) -> None:
     """PS3.3 C.11.6 and C.7.6.3.1.2: make high values bright."""
     shape = text(dataset, "PresentationLUTShape").upper()
-    is_inverse = shape == "INVERSE" if shape else layout.photometric == "MONOCHROME1"
+    is_one = layout.photometric == "MONOCHROME1"
+    is_inverse = shape == "INVERSE" if shape else is_one
+    if shape and is_inverse != is_one:
+        draft.warnings.append(
+            f"Presentation LUT Shape {shape} contradicts {layout.photometric}; the "
+            "shape was followed"
+        )
     if not is_inverse:
         return
     total = draft.low + draft.high

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from medcnn.errors import GeometryError, ReadError
 from medcnn.geometry import Frame, Geometry
-from medcnn.io.dicom.tags import number, numbers
+from medcnn.io.dicom.tags import number, numbers, text
 
 __all__ = ["ORTHOGONAL_TOLERANCE", "plane_axes", "plane_geometry"]
 
@@ -43,6 +43,8 @@ def plane_geometry(
     spacing, frame = _spacing(dataset)
     if spacing is None:
         return None, []
+    if "MOSAIC" in text(dataset, "ImageType").upper().split("\\"):
+        return None, ["a mosaic of several slices in one picture; it has no one grid"]
     down_mm, across_mm = spacing
     grid = (*shape, 1)
     axes = plane_axes(dataset, path)

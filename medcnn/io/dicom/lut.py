@@ -50,7 +50,7 @@ class Lut:
 
     def to_display(self, values: FloatArray) -> FloatArray:
         """Return the entries scaled so that the largest possible is DISPLAY_MAX."""
-        return self(values) * (DISPLAY_MAX / (2**self.bits - 1))
+        return np.asarray(self(values) * (DISPLAY_MAX / (2**self.bits - 1)))
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Window:
         """
         if self.function == "SIGMOID":
             exponent = -4 * (values - self.center) / self.width
-            return DISPLAY_MAX / (1 + np.exp(np.clip(exponent, -700, 700)))
+            return np.asarray(DISPLAY_MAX / (1 + np.exp(np.clip(exponent, -700, 700))))
         center, width = self.center, self.width
         if self.function == "LINEAR":
             center, width = center - 0.5, width - 1

@@ -1,0 +1,93 @@
+"""Enhanced multi-frame objects, converted by highdicom from self-describing slices."""
+
+import highdicom.legacy
+import numpy as np
+import pytest
+from dicoms import CORONAL, oblique, save, series
+from pydicom.uid import generate_uid
+from test_dicom_series import worst_error
+
+from medcnn import io
+from medcnn.errors import ReadError
+
+ROWS_COLUMNS = (9, 11)
+
+
+def enhanced(slices, order=None):
+    """Convert slices, then put the frames in another order."""
+    for dataset in slices:
+        dataset.PatientName = "Phantom^"
+        dataset.PatientBirthDate = dataset.PatientSex = dataset.StudyID = ""
+        dataset.StudyDate = dataset.StudyTime = dataset.AccessionNumber = ""
+        dataset.SeriesNumber = 1
+        dataset.AcquisitionNumber = 1
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        dataset.Manufacturer = "phantom"
+    whole = highdicom.legacy.LegacyConvertedEnhancedCTImage(
+        slices, generate_uid(), 2, generate_uid(), 1
+    )
+    if order is not None:
+        count = len(slices)
+        frames = np.frombuffer(whole.PixelData, "<u2")[: count * 99]
+        whole.PixelData = frames.reshape(count, 99)[order].tobytes()
+        groups = list(whole.PerFrameFunctionalGroupsSequence)
+        whole.PerFrameFunctionalGroupsSequence = [groups[index] for index in order]
+    if len(whole.PixelData) % 2:
+        whole.PixelData += b"\0"
+    return whole
+
+
+@pytest.mark.parametrize("cosines", [CORONAL, oblique()])
+@pytest.mark.parametrize("order", [None, [6, 5, 4, 3, 2, 1, 0], [3, 0, 6, 2, 5, 1, 4]])
+def test_frames_lie_where_their_values_say(cosines, order, tmp_path):
+    dataset = enhanced(series(cosines), order)
+    image = io.load(save(dataset, tmp_path / "a.dcm"))
+    assert image.shape == (11, 9, 7)
+    assert image.unit == "HU"
+    assert worst_error(image) <= 0.501
+
+
+def test_each_frame_keeps_its_own_rescale(tmp_path):
+    slices = series()
+    for k, dataset in enumerate(slices):
+        true = np.frombuffer(dataset.PixelData, "<u2").astype(float) - 1024
+        dataset.RescaleSlope, dataset.RescaleIntercept = 0.5 + 0.25 * k, -7
+        stored = np.rint((true + 7) / dataset.RescaleSlope)
+        dataset.PixelData = stored.astype("<u2").tobytes()
+    image = io.load(save(enhanced(slices, [3, 0, 6, 2, 5, 1, 4]), tmp_path / "a.dcm"))
+    assert worst_error(image) <= 0.5 + 2.0 / 2
+
+
+def test_missing_frame_is_refused(tmp_path):
+    slices = series()
+    del slices[3]
+    path = save(enhanced(slices), tmp_path / "a.dcm")
+    with pytest.raises(ReadError, match="1 slices are missing"):
+        io.load(path)
+
+
+def test_frames_at_two_time_points_are_refused(tmp_path):
+    slices = series()
+    slices[3].ImagePositionPatient = slices[2].ImagePositionPatient
+    path = save(enhanced(slices), tmp_path / "a.dcm")
+    with pytest.raises(ReadError, match="several time points"):
+        io.load(path)
+
+
+def test_description_agrees_with_what_is_loaded(tmp_path):
+    path = save(enhanced(series(oblique())), tmp_path / "a.dcm")
+    image, description = io.load(path), io.describe(path)
+    assert description.shape == image.shape
+    assert description.orientation == image.geometry.axis_codes
+    assert description.steps == image.provenance
+
+
+def test_frames_without_geometry_are_kept_with_a_warning(tmp_path):
+    dataset = series(count=1)[0]
+    del dataset.ImagePositionPatient
+    dataset.NumberOfFrames = 3
+    dataset.PixelData *= 3
+    image = io.load(save(dataset, tmp_path / "a.dcm"))
+    assert image.shape == (11, 9, 3)
+    assert image.geometry is None
+    assert any("3 frames without geometry" in note for note in image.warnings)

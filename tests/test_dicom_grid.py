@@ -1,0 +1,77 @@
+"""The grid of single pictures and slices."""
+
+import numpy as np
+import pytest
+from dicoms import CORONAL, RAMP_12, SAGITTAL, oblique, picture, save, series
+from test_dicom_series import worst_error
+
+from medcnn import io
+from medcnn.errors import ReadError
+from medcnn.geometry import Frame
+
+
+def read(dataset, tmp_path):
+    return io.load(save(dataset, tmp_path / "a.dcm"))
+
+
+def test_imager_pixel_spacing_is_true_at_the_detector(tmp_path):
+    image = read(picture(RAMP_12, ImagerPixelSpacing=[0.2, 0.1]), tmp_path)
+    assert image.geometry.frame is Frame.DETECTOR
+    assert image.geometry.spacing_mm[:2] == (0.1, 0.2)
+
+
+def test_calibrated_pixel_spacing_is_true_in_the_patient(tmp_path):
+    dataset = picture(
+        RAMP_12, ImagerPixelSpacing=[0.2, 0.1], PixelSpacing=[0.16, 0.08]
+    )
+    image = read(dataset, tmp_path)
+    assert image.geometry.frame is Frame.PATIENT
+    assert image.geometry.spacing_mm[:2] == (0.08, 0.16)
+
+
+def test_pixel_spacing_equal_to_the_imagers_is_not_calibrated(tmp_path):
+    dataset = picture(RAMP_12, ImagerPixelSpacing=[0.2, 0.1], PixelSpacing=[0.2, 0.1])
+    assert read(dataset, tmp_path).geometry.frame is Frame.DETECTOR
+
+
+@pytest.mark.parametrize("spacing", [None, [0, 0], [0.1, -0.1]])
+def test_no_valid_spacing_is_no_geometry(spacing, tmp_path):
+    parts = {} if spacing is None else {"PixelSpacing": spacing}
+    assert read(picture(RAMP_12, **parts), tmp_path).geometry is None
+
+
+@pytest.mark.parametrize("cosines", [CORONAL, SAGITTAL, oblique()])
+def test_single_slice_lies_where_its_values_say(cosines, tmp_path):
+    image = read(series(cosines, count=1)[0], tmp_path)
+    assert worst_error(image) <= 0.501
+    assert image.geometry.spacing_mm[2] == pytest.approx(2.5)
+
+
+def test_slice_without_thickness_takes_one_millimetre_and_says_so(tmp_path):
+    dataset = series(count=1)[0]
+    del dataset.SliceThickness
+    image = read(dataset, tmp_path)
+    assert image.geometry.spacing_mm[2] == pytest.approx(1.0)
+    assert any("no slice thickness" in note for note in image.warnings)
+
+
+def test_skewed_orientation_is_refused(tmp_path):
+    dataset = series(count=1)[0]
+    dataset.ImageOrientationPatient = [1, 0, 0, 0.1, 0.995, 0]
+    with pytest.raises(ReadError, match="not two unit directions at right angles"):
+        read(dataset, tmp_path)
+
+
+def test_mosaic_has_no_grid(tmp_path):
+    dataset = series(count=1, modality="MR")[0]
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
+    image = read(dataset, tmp_path)
+    assert image.geometry is None
+    assert any("mosaic" in note for note in image.warnings)
+
+
+def test_column_index_runs_along_the_picture_row(tmp_path):
+    pixels = np.arange(6, dtype="<u2").reshape(2, 3)
+    image = read(picture(pixels), tmp_path)
+    assert image.shape == (3, 2, 1)
+    assert image.array[0, 2, 1, 0] == pixels[1, 2]

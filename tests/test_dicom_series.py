@@ -1,0 +1,220 @@
+"""Series of slices as volumes, on a phantom whose values say where each voxel lies."""
+
+import numpy as np
+import pytest
+from dicoms import (
+    AXIAL,
+    CORONAL,
+    SAGITTAL,
+    oblique,
+    picture,
+    save,
+    save_series,
+    self_describing,
+    series,
+)
+from pydicom.uid import generate_uid
+
+from medcnn import io
+from medcnn.errors import DecodeError, NoPixelsError, ReadError, SeveralSeriesError
+
+TILT = np.radians(20)
+
+
+def worst_error(image):
+    """Return max |value - value(affine @ ijk)|; 0.5 is exact after rounding."""
+    i, j, k = np.indices(image.shape)
+    world_ras = image.geometry.to_world(np.stack([i, j, k], axis=-1))
+    world_lps = world_ras * [-1, -1, 1]
+    return np.abs(image.array[0] - self_describing(world_lps)).max()
+
+
+@pytest.mark.parametrize("cosines", [AXIAL, SAGITTAL, CORONAL, oblique()])
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_volume_lies_where_its_values_say(cosines, order, tmp_path):
+    image = io.load(save_series(series(cosines)[order], tmp_path))
+    assert image.shape == (11, 9, 7)
+    assert worst_error(image) <= 0.501
+    np.testing.assert_allclose(image.geometry.spacing_mm, (0.8, 0.6, 2.5), rtol=1e-6)
+    assert image.unit == "HU"
+
+
+def test_instance_numbers_do_not_matter(tmp_path):
+    slices = series(oblique())
+    for dataset, number in zip(slices, [5, 1, 7, 2, 6, 3, 4], strict=True):
+        dataset.InstanceNumber = number
+    assert worst_error(io.load(save_series(slices, tmp_path))) <= 0.501
+
+
+def test_absent_instance_numbers_do_not_matter(tmp_path):
+    slices = series()
+    for dataset in slices:
+        del dataset.InstanceNumber
+    assert worst_error(io.load(save_series(slices, tmp_path))) <= 0.501
+
+
+def test_slices_in_sub_folders_make_one_volume(tmp_path):
+    slices = series()
+    save_series(slices[:4], tmp_path / "a")
+    save_series(slices[4:], tmp_path / "b" / "c")
+    image = io.load(tmp_path)
+    assert image.shape == (11, 9, 7)
+    assert worst_error(image) <= 0.501
+
+
+def test_each_slice_keeps_its_own_rescale(tmp_path):
+    slices = series(modality="PT")
+    for k, dataset in enumerate(slices):
+        true = np.frombuffer(dataset.PixelData, "<u2").astype(float) - 1024
+        slope = 0.25 + 0.05 * k
+        dataset.RescaleSlope, dataset.RescaleIntercept = slope, 0
+        dataset.PixelData = np.rint(true / slope).astype("<u2").tobytes()
+    image = io.load(save_series(slices, tmp_path))
+    assert worst_error(image) <= 0.5 + 0.56 / 2
+    assert any("differ between slices" in step for step in image.provenance)
+
+
+def test_padding_of_some_slices_is_masked_in_the_volume(tmp_path):
+    slices = series()
+    lowest = int(np.frombuffer(slices[2].PixelData, "<u2")[0])
+    for dataset in slices:
+        dataset.PixelPaddingValue = lowest
+    image = io.load(save_series(slices, tmp_path))
+    np.testing.assert_array_equal(image.padding, image.array[0] == lowest - 1024)
+
+
+def sheared(k):
+    return 2.5 * k * np.array([0, np.tan(TILT), 1])
+
+
+def with_gap(k):
+    return np.array([0, 0, 2.5 * (k + (k > 3))])
+
+
+def uneven(k):
+    return np.array([0, 0, 2.5 * k + (0.8 if k == 3 else 0)])
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        (sheared, r"sheared by 20\.0 degrees"),
+        (with_gap, r"1 slices are missing: the spacing is 2\.5 mm"),
+        (uneven, r"unevenly spaced: 1\.7 to 3\.3 mm"),
+        (lambda k: np.array([0, 0, 2.5 * (k - (k > 3))]), "where another one lies"),
+        (lambda k: np.array([9.0 * k, 0, 0]), "side by side in one plane"),
+    ],
+)
+def test_slices_that_make_no_regular_volume_are_refused(step, reason, tmp_path):
+    folder = save_series(series(slice_step=step), tmp_path)
+    with pytest.raises(ReadError, match=reason):
+        io.load(folder)
+
+
+def test_a_doubled_file_is_refused(tmp_path):
+    slices = series()
+    with pytest.raises(ReadError, match="1 of its 8 slices lie where another"):
+        io.load(save_series([*slices, slices[3]], tmp_path))
+
+
+def test_a_localizer_inside_the_series_is_refused(tmp_path):
+    slices = series()
+    localizer = series(CORONAL, count=1)[0]
+    localizer.SeriesInstanceUID = slices[0].SeriesInstanceUID
+    localizer.FrameOfReferenceUID = slices[0].FrameOfReferenceUID
+    with pytest.raises(ReadError, match="1 of its 8 slices are turned another way"):
+        io.load(save_series([*slices, localizer], tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "reason"),
+    [
+        ("PixelSpacing", [0.6, 0.81], "different spacings"),
+        ("FrameOfReferenceUID", generate_uid(), "2 frames of reference"),
+    ],
+)
+def test_slices_of_different_grids_are_refused(keyword, value, reason, tmp_path):
+    slices = series()
+    setattr(slices[3], keyword, value)
+    with pytest.raises(ReadError, match=reason):
+        io.load(save_series(slices, tmp_path))
+
+
+def test_slices_of_different_size_are_refused(tmp_path):
+    slices = series()
+    slices[3].Rows, slices[3].Columns = 11, 9
+    with pytest.raises(ReadError, match="different sizes"):
+        io.load(save_series(slices, tmp_path))
+
+
+def test_one_truncated_slice_is_refused_not_dropped(tmp_path):
+    folder = save_series(series(), tmp_path)
+    last = folder / "006.dcm"
+    last.write_bytes(last.read_bytes()[:-20])
+    with pytest.raises(DecodeError, match="178 of 198 bytes"):
+        io.load(folder)
+
+
+def test_two_series_are_listed_and_either_can_be_named(tmp_path):
+    first, second = series(), series(SAGITTAL, count=5)
+    save_series(first, tmp_path / "a")
+    save_series(second, tmp_path / "b")
+    with pytest.raises(SeveralSeriesError, match="2 images") as caught:
+        io.load(tmp_path)
+    assert len(caught.value.series) == 2
+    assert "load_study" in caught.value.hint
+    image = io.load(tmp_path, series=second[0].SeriesInstanceUID)
+    assert image.shape == (11, 9, 5)
+    assert worst_error(image) <= 0.501
+
+
+def test_an_unknown_series_is_refused(tmp_path):
+    save_series(series(), tmp_path)
+    with pytest.raises(ReadError, match=r"no series 1\.2\.3"):
+        io.load(tmp_path, series="1.2.3")
+
+
+def test_load_study_gives_every_image_and_every_problem(tmp_path):
+    save_series(series(), tmp_path / "ct")
+    save_series(series(slice_step=with_gap), tmp_path / "gap")
+    save(picture(np.ones((4, 4), "<u2")), tmp_path / "cr.dcm")
+    (tmp_path / "notes.txt").write_text("hello")
+    study = io.load_study(tmp_path)
+    assert sorted(image.shape for image in study.images) == [(4, 4, 1), (11, 9, 7)]
+    reasons = " ".join(reason for _, reason in study.problems)
+    assert "missing" in reasons
+    assert "text file" in reasons
+
+
+def test_pictures_that_share_a_series_stay_pictures(tmp_path):
+    uid = generate_uid()
+    for name in ("pa", "lateral"):
+        dataset = picture(np.ones((4, 4), "<u2"), SeriesInstanceUID=uid)
+        save(dataset, tmp_path / f"{name}.dcm")
+    assert [image.shape for image in io.load_study(tmp_path).images] == [(4, 4, 1)] * 2
+
+
+def test_description_of_a_folder_agrees_with_what_is_loaded(tmp_path):
+    folder = save_series(series(oblique()), tmp_path)
+    image = io.load(folder)
+    (description,), problems = io.describe_study(folder)
+    assert problems == ()
+    assert description.files == 7
+    assert description.shape == image.shape
+    assert description.spacing_mm == image.geometry.spacing_mm
+    assert description.steps == image.provenance
+
+
+def test_folder_of_reports_says_that_they_have_no_pixels(tmp_path):
+    dataset = picture(np.ones((4, 4), "<u2"))
+    del dataset.PixelData
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.33"
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    save(dataset, tmp_path / "sr.dcm")
+    with pytest.raises(NoPixelsError, match="Comprehensive SR"):
+        io.load(tmp_path)
+
+
+def test_empty_folder_is_refused(tmp_path):
+    with pytest.raises(ReadError, match="holds no image: it is empty"):
+        io.load(tmp_path)
