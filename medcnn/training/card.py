@@ -1,6 +1,6 @@
 """The model's card: what people must know before they use it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +9,27 @@ import numpy as np
 
 from medcnn.bundle import BundleSpec
 from medcnn.dataset import SPLITS, CaseTable
+from medcnn.training.measure import Achieved
 from medcnn.training.recipe import Recipe
 from medcnn.training.state import Progress
 
-__all__ = ["write_card"]
+__all__ = ["Findings", "write_card"]
 
 _TEMPLATE = Path(__file__).with_name("card.md.j2")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was measured beside the scores that the bundle carries.
+
+    Attributes:
+        calls: What both thresholds of the main label achieve.
+        refused: Of each split: images that the gate's rules refuse by what they are,
+            images in all, and some of the reasons.
+    """
+
+    calls: tuple[Achieved, ...]
+    refused: Mapping[str, tuple[int, int, Sequence[str]]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +43,11 @@ class _Count:
 
 
 def write_card(
-    spec: BundleSpec, recipe: Recipe, table: CaseTable, record: Progress
+    spec: BundleSpec,
+    recipe: Recipe,
+    table: CaseTable,
+    record: Progress,
+    findings: Findings,
 ) -> bytes:
     """Return CARD.md: numbers from the evaluation, words from the recipe.
 
@@ -37,6 +56,7 @@ def write_card(
         recipe: What it was made with.
         table: All cases.
         record: How the training went.
+        findings: What was measured besides.
     """
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
@@ -45,6 +65,7 @@ def write_card(
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - Markdown, made of the model's own numbers
     )
+    environment.filters["interval"] = _interval
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     parts = [split for split in SPLITS if split in table.column("split")]
@@ -52,10 +73,16 @@ def write_card(
         spec=spec,
         recipe=recipe,
         record=record,
+        findings=findings,
         counts=[_count(split, table.part(split)) for split in parts],
         data_sets=_in_order([score.data for score in spec.evaluation]),
     )
     return text.encode()
+
+
+def _interval(share: tuple[float, float, float]) -> str:
+    value, low, high = (f"{100 * part:.0f}" for part in share)
+    return f"{value} % ({low} to {high})"
 
 
 def _in_order(names: Sequence[str]) -> list[str]:

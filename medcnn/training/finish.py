@@ -21,25 +21,28 @@ from medcnn.bundle import (
     InputSpec,
     NetworkSpec,
     OperatingPoint,
+    Score,
     TrainingFacts,
     write_bundle,
 )
 from medcnn.dataset import CaseTable
 from medcnn.engines import open_engine
 from medcnn.errors import DataError
-from medcnn.gate import FeatureModel
+from medcnn.gate import FeatureModel, GateRules
 from medcnn.io import load
 from medcnn.model import Model
 from medcnn.networks import Classifier, export_graph
-from medcnn.training.card import write_card
+from medcnn.training.answers import Answers, ask
+from medcnn.training.card import Findings, write_card
 from medcnn.training.loop import BEST, Material
 from medcnn.training.measure import (
-    Answers,
-    ask,
+    Achieved,
+    achieved,
     calibrations,
     operating_points,
     scores,
 )
+from medcnn.training.recipe import Recipe
 from medcnn.training.state import Progress
 
 __all__ = ["finish"]
@@ -76,26 +79,25 @@ def finish(
     """
     network.load_state_dict(load_file(material.work / BEST))
     network.float().cpu().eval()
+    recipe, reporter, table = material.recipe, material.reporter, material.table
     draft = _Draft(network, material)
     spec = _first_spec(material, data)
     bundle = draft.write(material.work / _DRAFT, spec, {}, None)
-    reporter = material.reporter
-    train = _some_of_train(material)
-    features = ask(bundle, train, reporter, what="training features").features
-    val = ask(bundle, material.table.part("val"), reporter, what="validation")
-    gate = _feature_model(features)
-    spec = _decide(spec, bundle, material, val, gate)
-    parts = [("val", val)]
-    if "test" in material.table.column("split"):
-        test = material.table.part("test")
-        parts.append(("test", ask(bundle, test, reporter, what="test")))
-    for name, answers in parts:
-        told = answers.probabilities(spec, bundle)
-        found = scores(answers, told, material.recipe, name)
-        spec = spec.model_copy(update={"evaluation": (*spec.evaluation, *found)})
-    files = {"CARD.md": write_card(spec, material.recipe, material.table, record)}
+    train = ask(
+        bundle, _some_of_train(material), spec.gate, reporter, what="training features"
+    )
+    gate = _feature_model(train.features)
+    spec = spec.model_copy(update={"gate": _rules(recipe, train)})
+    val = ask(bundle, table.part("val"), spec.gate, reporter, what="validation")
+    spec = _decide(spec, bundle, recipe, val, gate)
+    parts = {"val": val}
+    if "test" in table.column("split"):
+        test = table.part("test")
+        parts["test"] = ask(bundle, test, spec.gate, reporter, what="test")
+    spec, findings = _measure(spec, bundle, recipe, parts)
+    files = {"CARD.md": write_card(spec, recipe, table, record, findings)}
     again = draft.write(material.work / _DRAFT, spec, files, gate)
-    files |= _selftest(again, material.recipe.selftest)
+    files |= _selftest(again, recipe.selftest)
     draft.write(output, spec, files, gate)
     return output
 
@@ -170,16 +172,27 @@ def _no_point(label: str) -> OperatingPoint:
     return OperatingPoint(label=label, flag=0.5, review=0.5, rule="", chosen_on="")
 
 
+def _rules(recipe: Recipe, train: Answers) -> GateRules:
+    """Return the recipe's rules; what it leaves open fits the training images."""
+    rules, stated = recipe.gate, recipe.gate.model_fields_set
+    changes: dict[str, object] = {}
+    if "min_side" not in stated:
+        changes["min_side"] = min(rules.min_side, train.smallest)
+    if "colour" not in stated:
+        changes["colour"] = recipe.input.channels > 1
+    return rules.model_copy(update=changes)
+
+
 def _decide(
     spec: BundleSpec,
     bundle: Bundle,
-    material: Material,
+    recipe: Recipe,
     val: Answers,
     gate: FeatureModel | None,
 ) -> BundleSpec:
     """Fit calibration, operating points and the gate's limit on val."""
-    rule, select = material.recipe.operating_point, material.recipe.select
-    where = select.where if rule.where is None else rule.where
+    rule = recipe.operating_point
+    where = recipe.select.where if rule.where is None else rule.where
     chosen = val.table.matching(where)
     on = ", ".join(["val", *(f"{k} = {v}" for k, v in where.items())])
     if rule.calibrate and spec.activation == "sigmoid":
@@ -193,6 +206,23 @@ def _decide(
         frozen = {"ood_limit": limit, "ood_quantile": _OOD_QUANTILE}
         changes["gate"] = spec.gate.model_copy(update=frozen)
     return spec.model_copy(update=changes)
+
+
+def _measure(
+    spec: BundleSpec, bundle: Bundle, recipe: Recipe, parts: Mapping[str, Answers]
+) -> tuple[BundleSpec, Findings]:
+    """Measure val and test; nothing is decided here."""
+    found: list[Score] = []
+    calls: list[Achieved] = []
+    refused = {}
+    for name, answers in parts.items():
+        told = answers.probabilities(spec, bundle)
+        found += scores(answers, told, recipe, name)
+        calls += achieved(answers, told, recipe, spec.operating_points[0], name)
+        reasons = [reason for reason in answers.reasons if reason]
+        refused[name] = (len(reasons), len(answers.reasons), sorted(set(reasons))[:3])
+    findings = Findings(tuple(calls), refused)
+    return spec.model_copy(update={"evaluation": tuple(found)}), findings
 
 
 def _some_of_train(material: Material) -> CaseTable:

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning import Fabric
-from safetensors.torch import save_file
 
 from medcnn.dataset import CaseTable
 from medcnn.errors import RecipeError
@@ -28,7 +27,14 @@ from medcnn.training.reporter import Reporter, Tick
 from medcnn.training.sampler import EpochPlan
 from medcnn.training.schedule import average_into, ema_decay
 from medcnn.training.scoring import Selection, label_auc, ranking
-from medcnn.training.state import Progress, read_state, restore, snapshot, write_state
+from medcnn.training.state import (
+    Progress,
+    read_state,
+    restore,
+    snapshot,
+    write_state,
+    write_weights,
+)
 
 __all__ = ["BEST", "LAST", "Loop", "Material"]
 
@@ -142,17 +148,15 @@ class Loop:
         reporter = self.material.reporter
         with reporter.bar(what, self.plan.steps, done=record.step) as tick:
             self._train_steps(tick)
-        score, row = self._validate()
+        score, loss, row = self._validate()
         row |= {"seconds": round(time.monotonic() - started, 1)}
         record.history.append(row)
-        better = score > record.best_score
+        better = (score, -loss) > (record.best_score, -record.best_loss)
         if better:
-            record.best_score, record.best_epoch = score, record.epoch
+            record.best_score, record.best_loss = score, loss
+            record.best_epoch = record.epoch
             best = self.average or self.module.network
-            state = {k: v.cpu().contiguous() for k, v in best.state_dict().items()}
-            partial = self.material.work / "best.partial"
-            save_file(state, partial)
-            partial.replace(self.material.work / BEST)
+            write_weights(self.material.work / BEST, best)
         losses = f"loss {row['train_loss']:.3f}, val {row['val_loss']:.3f}"
         star = " *" if better else ""
         reporter.say(f"{what}: {losses}, val AUC {score:.4f}{star} {row['seconds']} s")
@@ -200,8 +204,8 @@ class Loop:
         self.seen_index += indices
         self.seen_logits.append(answer["logits"].float())
 
-    def _validate(self) -> tuple[float, dict[str, float | None]]:
-        """Return the selection's score, and this epoch's row of the history.
+    def _validate(self) -> tuple[float, float, dict[str, float | None]]:
+        """Return the selection's score, the loss, and this epoch's row of the history.
 
         Raises:
             RecipeError: If the network's answers are no longer finite numbers.
@@ -212,8 +216,10 @@ class Loop:
             msg = f"training diverged in epoch {record.epoch + 1}: logits not finite"
             raise RecipeError(msg, hint="Lower lr_body and lr_head, or set clip.")
         truth = torch.from_numpy(self.val_truth)
-        loss = self.module.loss.cpu()(torch.from_numpy(logits), truth)
-        self.module.loss.to(self.material.device)
+        place = self.material.device
+        loss = float(
+            self.module.loss(torch.from_numpy(logits).to(place), truth.to(place))
+        )
         score = self.selection(logits)
         rates = [group["lr"] for group in self.optimiser.param_groups]
         row: dict[str, float | None] = {
@@ -221,7 +227,7 @@ class Loop:
             "side": _side(recipe, record.epoch),
             "lr_head": rates[-1],
             "train_loss": float(np.mean(record.losses)),
-            "val_loss": float(loss),
+            "val_loss": loss,
             "train_auc": self._train_score(),
             "val_auc": score,
         }
@@ -229,7 +235,7 @@ class Loop:
         for column, label in enumerate(self.material.table.labels):
             area = label_auc(self.val_truth[:, column], ranks[:, column])
             row[f"val_auc:{label}"] = area
-        return score, row
+        return score, loss, row
 
     def _train_score(self) -> float | None:
         """Return the same score on the augmented training images, where defined."""

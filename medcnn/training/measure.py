@@ -1,91 +1,64 @@
-"""What a finished bundle achieves: its own answers, by its own engine, on the cases."""
+"""Fit calibration and operating points, and measure what they achieve."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.bundle import Bundle, BundleSpec, Calibration, OperatingPoint, Score
+from medcnn.bundle import Calibration, OperatingPoint, Score
 from medcnn.dataset import CaseTable
-from medcnn.engines import Outputs, open_engine
 from medcnn.errors import UndefinedMetricError
-from medcnn.io import load
 from medcnn.metrics.calibration import platt
 from medcnn.metrics.operating import (
+    Confusion,
+    confusion,
     threshold_at_sensitivity,
     threshold_at_specificity,
+    wilson,
     youden_threshold,
 )
 from medcnn.metrics.roc import delong_ci
-from medcnn.model import Model
+from medcnn.training.answers import Answers
 from medcnn.training.recipe import ExtraTruth, Recipe, Rule
-from medcnn.training.reporter import Reporter
 
-__all__ = ["Answers", "ask", "calibrations", "operating_points", "scores"]
+__all__ = ["Achieved", "achieved", "calibrations", "operating_points", "scores"]
 
 METHOD = "DeLong, logit scale"
 Flags = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
+Groups = list[tuple[str, Flags]]
 
 
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What a network said of some cases.
+@dataclass(frozen=True)
+class Achieved:
+    """What one threshold of the main label achieves on a group of cases.
 
     Attributes:
-        table: The cases.
-        logits: (N, L).
-        features: Pooled feature vectors, (N, F).
+        data: val or test.
+        subgroup: Which of its cases.
+        band: "flag" or "review".
+        counts: True and false calls.
     """
 
-    table: CaseTable
-    logits: npt.NDArray[np.float32]
-    features: npt.NDArray[np.float32]
+    data: str
+    subgroup: str
+    band: str
+    counts: Confusion
 
-    def probabilities(self, spec: BundleSpec, bundle: Bundle) -> FloatArray:
-        """Return (N, L) as `Model` makes them, with the calibration of `spec`."""
-        whole = spec.model_copy(update={"files": bundle.spec.files})
-        model = Model(Bundle(bundle.path, whole), _Replay(self))
-        blank = np.zeros((1, 1, 1), np.float32)
-        told = model.stream(blank for _ in range(len(self.logits)))
-        rows = [list(answer.prediction.probabilities.values()) for answer in told]
-        return np.array(rows).reshape(-1, len(spec.labels))
+    @property
+    def sensitivity(self) -> tuple[float, float, float]:
+        """Share of the diseased that are called, with Wilson's interval."""
+        return _share(self.counts.tp, self.counts.tp + self.counts.fn)
 
-
-class _Replay:
-    """An engine that repeats what was said already."""
-
-    name = "replay"
-    device = "cpu"
-
-    def __init__(self, answers: Answers) -> None:
-        self._answers = answers
-
-    def stream(self, tensors: Iterable[npt.NDArray[np.float32]]) -> Iterator[Outputs]:
-        pairs = zip(self._answers.logits, self._answers.features, strict=True)
-        for _, (logits, pooled) in zip(tensors, pairs, strict=True):
-            yield Outputs(logits, pooled[:, None, None])
+    @property
+    def specificity(self) -> tuple[float, float, float]:
+        """Share of the healthy that are not called, with Wilson's interval."""
+        return _share(self.counts.tn, self.counts.tn + self.counts.fp)
 
 
-def ask(bundle: Bundle, table: CaseTable, reporter: Reporter, *, what: str) -> Answers:
-    """Run a bundle's default engine over cases, from their files on.
-
-    Raises:
-        ReadError: If a file cannot be read any more.
-    """
-    engine = open_engine(bundle)
-    steps = bundle.spec.preprocessing
-    logits, features = [], []
-    with reporter.bar(what, len(table.cases)) as tick:
-        tensors = (steps.apply(load(case.path)).tensor for case in table.cases)
-        for outputs in engine.stream(tensors):
-            logits.append(outputs.logits)
-            pooled = outputs.features.reshape(len(outputs.features), -1).mean(axis=1)
-            features.append(pooled)
-            tick(1, engine.name)
-    return Answers(table, np.array(logits), np.array(features))
+def _share(part: int, whole: int) -> tuple[float, float, float]:
+    return (part / whole, *wilson(part, whole))
 
 
 def calibrations(answers: Answers, chosen: Flags, on: str) -> tuple[Calibration, ...]:
@@ -114,21 +87,13 @@ def operating_points(
         sides = truth[known, column], probabilities[known, column]
         text = f"flag: {rule.flag}; review: {rule.review}"
         try:
-            flag, review = (
-                _threshold(rule.flag, *sides),
-                _threshold(rule.review, *sides),
-            )
+            flag = min(_threshold(rule.flag, *sides), 1.0)
+            review = min(_threshold(rule.review, *sides), flag)
         except UndefinedMetricError as error:
-            flag = review = 0.5
-            text = f"none: {error.message}"
-        flag, review = min(flag, 1.0), min(review, 1.0)
+            flag, review, text = 0.5, 0.5, f"none: {error.message}"
         points.append(
             OperatingPoint(
-                label=label,
-                flag=flag,
-                review=min(flag, review),
-                rule=text,
-                chosen_on=on,
+                label=label, flag=flag, review=review, rule=text, chosen_on=on
             )
         )
     return tuple(points)
@@ -140,11 +105,9 @@ def _threshold(
     kind, _, number = rule.partition(" ")
     if kind == "youden":
         return youden_threshold(truth, probability)
-    choose = {
-        "sensitivity": threshold_at_sensitivity,
-        "specificity": threshold_at_specificity,
-    }[kind]
-    return choose(truth, probability, float(number))
+    if kind == "sensitivity":
+        return threshold_at_sensitivity(truth, probability, float(number))
+    return threshold_at_specificity(truth, probability, float(number))
 
 
 def scores(
@@ -152,32 +115,53 @@ def scores(
 ) -> tuple[Score, ...]:
     """Measure every label on the whole, and the reported ones on each subgroup."""
     table, truth = answers.table, answers.table.truth()
-    everyone = np.ones(len(table.cases), dtype=bool)
-    groups = [("all", everyone)]
-    if recipe.select.where:
-        name = ", ".join(f"{k} = {v}" for k, v in recipe.select.where.items())
-        groups.append((name, table.matching(recipe.select.where)))
     wanted = recipe.report.labels or table.labels[:1]
     found: list[Score | None] = []
     for column, label in enumerate(table.labels):
-        mine = list(groups)
-        if label in wanted:
-            mine += [g for g in _subgroups(table, recipe) if g[0] not in dict(groups)]
-        for name, chosen in mine:
+        whole, special = _groups(table, recipe)
+        for name, chosen in whole + (special if label in wanted else []):
             sides = truth[chosen, column], probabilities[chosen, column]
             found.append(_score(data, name, label, *sides))
     for name, extra in recipe.report.extra_truth.items():
-        found.append(_extra(answers.table, probabilities, name, extra, data))
+        found.append(_extra(table, probabilities, name, extra, data))
     return tuple(score for score in found if score is not None)
 
 
-def _subgroups(table: CaseTable, recipe: Recipe) -> list[tuple[str, Flags]]:
-    groups: list[tuple[str, Flags]] = []
-    for name in recipe.report.subgroups:
-        values = np.array(table.column(name), dtype=object)
+def achieved(
+    answers: Answers,
+    probabilities: FloatArray,
+    recipe: Recipe,
+    point: OperatingPoint,
+    data: str,
+) -> tuple[Achieved, ...]:
+    """Measure both thresholds of the main label on the whole and on each subgroup."""
+    table, truth = answers.table, answers.table.truth()[:, 0]
+    whole, special = _groups(table, recipe)
+    found = []
+    for name, chosen in whole + special:
+        known = chosen & ~np.isnan(truth)
+        for band, threshold in (("flag", point.flag), ("review", point.review)):
+            try:
+                counts = confusion(truth[known], probabilities[known, 0], threshold)
+            except UndefinedMetricError:
+                continue
+            found.append(Achieved(data, name, band, counts))
+    return tuple(found)
+
+
+def _groups(table: CaseTable, recipe: Recipe) -> tuple[Groups, Groups]:
+    """Return the whole and what decided; and the subgroups besides."""
+    whole: Groups = [("all", np.ones(len(table.cases), dtype=bool))]
+    if recipe.select.where:
+        name = ", ".join(f"{k} = {v}" for k, v in recipe.select.where.items())
+        whole.append((name, table.matching(recipe.select.where)))
+    special: Groups = []
+    for column in recipe.report.subgroups:
+        values = np.array(table.column(column), dtype=object)
         named = sorted({value for value in values if value})
-        groups += [(f"{name} = {value}", values == value) for value in named]
-    return groups
+        special += [(f"{column} = {value}", values == value) for value in named]
+    known = {name for name, _ in whole}
+    return whole, [group for group in special if group[0] not in known]
 
 
 def _extra(
@@ -188,8 +172,7 @@ def _extra(
     data: str,
 ) -> Score | None:
     label = extra.label or table.labels[0]
-    meaning = dict.fromkeys(extra.positive, 1.0)
-    meaning = meaning | dict.fromkeys(extra.negative, 0.0)
+    meaning = dict.fromkeys(extra.positive, 1.0) | dict.fromkeys(extra.negative, 0.0)
     values = table.column(extra.column)
     truth = np.array([meaning.get(value, np.nan) for value in values])
     column = probabilities[:, table.labels.index(label)]

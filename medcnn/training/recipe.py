@@ -7,9 +7,16 @@ nothing in it is executed. The recipe a model was made with is kept in its bundl
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from medcnn.errors import RecipeError
 from medcnn.gate import GateRules
@@ -27,6 +34,7 @@ from medcnn.preprocessing.steps import Fit
 __all__ = ["Augmentation", "Input", "Recipe", "Rule", "read_recipe"]
 
 _RULE = re.compile(r"^(?:youden|(?:sensitivity|specificity) (?:0?\.\d+|1(?:\.0+)?))$")
+_Count = Annotated[int, Field(ge=1)]
 
 
 class _Section(BaseModel):
@@ -174,7 +182,7 @@ class Sampling(_Section):
     """
 
     column: str | None = None
-    samples: dict[str, int] = Field(default_factory=dict)
+    samples: dict[str, _Count] = Field(default_factory=dict)
 
 
 class Augmentation(_Section):
@@ -329,7 +337,7 @@ class Recipe(_Section):
     attributes: tuple[str, ...] = ()
     seed: int = Field(default=0, ge=0)
     val_share: float = Field(default=0.15, gt=0, lt=1)
-    progressive: tuple[tuple[int, int], ...] = ()
+    progressive: tuple[tuple[_Count, _Count], ...] = ()
     selftest: Path | None = None
     model: About = About()
     network: Network = Network()
@@ -344,6 +352,14 @@ class Recipe(_Section):
     gate: GateRules = GateRules()
     card: Card = Card()
     run: Run = Run()
+
+    @model_validator(mode="after")
+    def _ends_at_full_size(self) -> Self:
+        small = sum(epochs for epochs, _ in self.progressive)
+        if small >= self.optimiser.epochs:
+            msg = f"progressive takes {small} epochs of {self.optimiser.epochs}: "
+            raise ValueError(msg + "the last must be at the full input shape")
+        return self
 
     def learning(self) -> dict[str, Any]:
         """Return what decides the weights, as plain JSON values.

@@ -17,7 +17,14 @@ from torch import nn
 
 from medcnn.errors import OutputError
 
-__all__ = ["Progress", "read_state", "restore", "snapshot", "write_state"]
+__all__ = [
+    "Progress",
+    "read_state",
+    "restore",
+    "snapshot",
+    "write_state",
+    "write_weights",
+]
 
 Tensors = dict[str, torch.Tensor]
 
@@ -31,6 +38,7 @@ class Progress:
         step: Its next step, from 0.
         losses: Losses of this epoch's steps so far.
         best_score: Best validation score so far.
+        best_loss: Validation loss with it; of equal scores the lower loss is better.
         best_epoch: The epoch that reached it; -1 before the first.
         history: One row for each finished epoch.
         finished: Whether the training is over.
@@ -40,6 +48,7 @@ class Progress:
     step: int = 0
     losses: list[float] = field(default_factory=list)
     best_score: float = -1.0
+    best_loss: float = 0.0
     best_epoch: int = -1
     history: list[dict[str, float | None]] = field(default_factory=list)
     finished: bool = False
@@ -85,11 +94,23 @@ def write_state(path: Path, tensors: Tensors, record: Progress) -> None:
     Raises:
         OutputError: If the disk refuses.
     """
+    _write(path, tensors, {"progress": json.dumps(asdict(record))})
+
+
+def write_weights(path: Path, network: nn.Module) -> None:
+    """Write a network's weights likewise.
+
+    Raises:
+        OutputError: If the disk refuses.
+    """
+    _write(path, network.state_dict(), {})
+
+
+def _write(path: Path, tensors: Tensors, facts: dict[str, str]) -> None:
     partial = path.with_suffix(".partial")
     plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(plain, partial, metadata={"progress": json.dumps(asdict(record))})
+        save_file(plain, partial, metadata=facts)
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)

@@ -1,0 +1,98 @@
+"""What a bundle says of cases, by its own preprocessing, engine and conclusion."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from medcnn.bundle import Bundle, BundleSpec
+from medcnn.dataset import CaseTable
+from medcnn.engines import Outputs, open_engine
+from medcnn.gate import GateRules, look_at_facts
+from medcnn.image import Image
+from medcnn.io import load
+from medcnn.model import Model
+from medcnn.training.reporter import Reporter
+
+__all__ = ["Answers", "ask"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network said of some cases.
+
+    Attributes:
+        table: The cases.
+        logits: (N, L).
+        features: Pooled feature vectors, (N, F).
+        reasons: Why the gate's rules refuse a case by its facts; "" if they do not.
+        smallest: The shortest side of all images, in pixels.
+    """
+
+    table: CaseTable
+    logits: npt.NDArray[np.float32]
+    features: npt.NDArray[np.float32]
+    reasons: tuple[str, ...]
+    smallest: int
+
+    def probabilities(self, spec: BundleSpec, bundle: Bundle) -> FloatArray:
+        """Return (N, L) as `Model` makes them, with the calibration of `spec`."""
+        whole = spec.model_copy(update={"files": bundle.spec.files})
+        model = Model(Bundle(bundle.path, whole), _Replay(self))
+        blank = np.zeros((1, 1, 1), np.float32)
+        told = model.stream(blank for _ in range(len(self.logits)))
+        rows = [list(answer.prediction.probabilities.values()) for answer in told]
+        return np.array(rows).reshape(-1, len(spec.labels))
+
+
+class _Replay:
+    """An engine that repeats what was said already."""
+
+    name = "replay"
+    device = "cpu"
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+
+    def stream(self, tensors: Iterable[npt.NDArray[np.float32]]) -> Iterator[Outputs]:
+        pairs = zip(self._answers.logits, self._answers.features, strict=True)
+        for _, (logits, pooled) in zip(tensors, pairs, strict=True):
+            yield Outputs(logits, pooled[:, None, None])
+
+
+def ask(
+    bundle: Bundle, table: CaseTable, rules: GateRules, reporter: Reporter, *, what: str
+) -> Answers:
+    """Run a bundle's default engine over cases, from their files on.
+
+    Args:
+        bundle: The bundle.
+        table: The cases.
+        rules: What the gate is to look at.
+        reporter: Where progress goes.
+        what: What to call these cases.
+
+    Raises:
+        ReadError: If a file cannot be read any more.
+    """
+    engine = open_engine(bundle)
+    spec, reasons, sides = bundle.spec, [], []
+
+    def prepare(image: Image) -> npt.NDArray[np.float32]:
+        reasons.append(look_at_facts(rules, image, dims=spec.input.dims))
+        sides.append(min(image.shape[:2]))
+        return spec.preprocessing.apply(image).tensor
+
+    logits, features = [], []
+    with reporter.bar(what, len(table.cases)) as tick:
+        tensors = (prepare(load(case.path)) for case in table.cases)
+        for outputs in engine.stream(tensors):
+            logits.append(outputs.logits)
+            pooled = outputs.features.reshape(len(outputs.features), -1).mean(axis=1)
+            features.append(pooled)
+            tick(1, engine.name)
+    told = np.array(logits), np.array(features)
+    return Answers(table, *told, reasons=tuple(reasons), smallest=min(sides))
