@@ -177,7 +177,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (large.open && event.key === "ArrowRight") step(1);
     else if (large.open && event.key === "ArrowLeft") step(-1);
-    else if (event.target.closest("input, select, textarea")) return;
+    else if (event.target.closest("input[type=search], select")) return;
     else if (event.key === "h") toggleHeat();
     else if (event.key === "t" && !large.open) showTable(byId("table").hidden);
   });
