@@ -39,7 +39,8 @@ def read(path: Path) -> Image:
         msg = f"its samples are {pixels.dtype.name}; 8 and 16 bit are read."
         raise DecodeError(msg, path=path)
     pixels, steps = _simplify(pixels)
-    turned = _turn(pixels, header.turn)
+    # OpenCV turns a TIFF itself, and nothing else when it keeps pixels unchanged.
+    turned = pixels if header.kind == "TIFF" else _turn(pixels, header.turn)
     words = (f"stored values: {pixels.dtype.name}, {header.kind}", *steps)
     return Image.from_picture(
         turned,

@@ -129,6 +129,7 @@ def _tiff(data: bytes) -> RasterHeader:
         _first(full[0], _TAG_WIDTH),
         _first(full[0], _TAG_HEIGHT),
         _first(full[0], _TAG_SAMPLES, 1),
+        min(max(_first(full[0], _TAG_ORIENTATION, 1), 1), 8),
     )
 
 
