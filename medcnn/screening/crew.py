@@ -14,7 +14,6 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
@@ -26,10 +25,12 @@ from medcnn.screening.wire import Failure, Reading, receive, receive_bytes, send
 
 __all__ = ["Crew"]
 
-_COMMAND = (
+READER_COMMAND = (
     *(sys.executable, "-P", "-c"),
     "from medcnn.screening.reader import main; main()",
 )
+"""What starts a reader process."""
+
 _START_S = 120.0
 _AHEAD = 2
 _PIPE_BYTES = 1 << 20
@@ -43,7 +44,6 @@ class Crew:
         size: Number of processes, at least 1; they start with the first file.
         spec: Of the model that the files are prepared for.
         limits: Of each file.
-        command: What starts a reader process.
     """
 
     def __init__(
@@ -51,14 +51,13 @@ class Crew:
         size: int,
         spec: BundleSpec,
         limits: Limits,
-        command: Sequence[str] = _COMMAND,
     ) -> None:
         setup = {
             "spec": spec.model_dump(mode="json"),
             "memory_bytes": limits.memory_bytes,
             "timeout_s": limits.timeout_s,
         }
-        self._desk = _Desk(json.dumps(setup).encode(), limits, tuple(command))
+        self._desk = _Desk(json.dumps(setup).encode(), limits)
         self._size = size
         self._members: list[_Member] = []
 
@@ -126,7 +125,6 @@ class _Desk:
 
     setup: bytes
     limits: Limits
-    command: tuple[str, ...]
     tasks: "queue.SimpleQueue[_Task | None]" = field(default_factory=queue.SimpleQueue)
     results: "queue.SimpleQueue[_Result]" = field(default_factory=queue.SimpleQueue)
 
@@ -245,7 +243,7 @@ class _Member:
                 return
             self._deadline = time.monotonic() + _START_S
             self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _bury
-            self._process = _spawn(self._desk.command, self._stderr)
+            self._process = _spawn(self._stderr)
         process = self._process
         if process.stdin is None or process.stdout is None:
             return
@@ -307,7 +305,7 @@ class _Member:
         return lines[-1] if lines else "it said nothing"
 
 
-def _spawn(command: Sequence[str], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+def _spawn(stderr: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start a process that sees the same packages, uses one thread, and no terminal.
 
     Raises:
@@ -319,7 +317,7 @@ def _spawn(command: Sequence[str], stderr: IO[bytes]) -> subprocess.Popen[bytes]
     options: dict[str, Any] = {"pipesize": _PIPE_BYTES} if os.name == "posix" else {}
     try:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
+            READER_COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

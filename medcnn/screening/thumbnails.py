@@ -78,7 +78,7 @@ def _jpeg(
     shape: tuple[int, int],
 ) -> bytes:
     """Shrink one slice, (C, columns, rows), to (rows, columns), and code it."""
-    small = resize(planes.transpose(0, 2, 1), shape)
+    small = resize(_halved(planes.transpose(0, 2, 1), shape), shape)
     hidden = None
     if padding is not None:
         share = resize(padding.T[None].astype(np.float32), shape)[0]
@@ -90,3 +90,17 @@ def _jpeg(
     else:
         coded = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), _JPEG)[1]
     return bytes(coded)
+
+
+def _halved(
+    planes: npt.NDArray[np.generic], shape: tuple[int, int]
+) -> npt.NDArray[np.generic]:
+    """Halve (C, rows, columns) while it stays twice as large as it will be.
+
+    Averaging two by two is several times as fast as averaging over odd areas; a last
+    odd row or column is left out.
+    """
+    while all(n >= 4 * m for n, m in zip(planes.shape[1:], shape, strict=True)):
+        rows, columns = (n // 2 for n in planes.shape[1:])
+        planes = resize(planes[:, : 2 * rows, : 2 * columns], (rows, columns))
+    return planes

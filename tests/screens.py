@@ -1,0 +1,53 @@
+"""What the tests of screening share: a small model with three bands, and processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bundles import make_bundle
+
+__all__ = ["begin", "folder_bytes", "three_bands", "worklist_bytes"]
+
+ROOT = Path(__file__).parents[1]
+
+_SCRIPT = """
+import sys, medcnn
+folder, model, output = sys.argv[1:4]
+for case in medcnn.screen(folder, model=model, output=output, heatmaps="all",
+                          report=False):
+    print(case.path, flush=True)
+"""
+
+
+def three_bands(path: Path, **options) -> Path:
+    """Write a model that flags some of `films`, reviews some and passes some."""
+    make_bundle(path, **{"seed": 5, "spread": 40} | options)
+    spec = path / "bundle.json"
+    facts = json.loads(spec.read_text())
+    for point in facts["operating_points"]:
+        point.update(flag=0.40, review=0.33)
+    spec.write_text(json.dumps(facts))
+    return path
+
+
+def begin(folder: Path, model: Path, output: Path, *, script=_SCRIPT, before=()):
+    """Start screening in a process of its own; it prints each case that is safe."""
+    return subprocess.Popen(
+        [*before, sys.executable, "-c", script, str(folder), str(model), str(output)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def worklist_bytes(output: Path) -> bytes:
+    """Return worklist.csv as it is on disk."""
+    return (output / "worklist.csv").read_bytes()
+
+
+def folder_bytes(folder: Path) -> dict[str, bytes]:
+    """Return every file of a folder by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -1,0 +1,218 @@
+"""A run survives being killed, and ends in the same bytes as an unbroken one."""
+
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from films import write_films
+from screens import begin, folder_bytes, three_bands, worklist_bytes
+
+import medcnn
+from medcnn.errors import OutputError
+from medcnn.io import Found
+from medcnn.screening import Screening, run, source
+from medcnn.screening.wire import Failure, Reading
+from medcnn.worklist import read_run, read_worklist
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return three_bands(tmp_path_factory.mktemp("models") / "three")
+
+
+def _unbroken(films, bundle, output):
+    run = {"model": bundle, "output": output, "heatmaps": "all", "report": False}
+    medcnn.screen(films, **run).run()
+
+
+def _kill_after(process, lines):
+    """Kill a run with -9 once it has said that so many cases are safe."""
+    for _ in range(lines):
+        process.stdout.readline()
+    process.kill()
+    process.communicate()
+    return process.returncode
+
+
+def _assert_same(output, oracle, count):
+    assert worklist_bytes(output) == worklist_bytes(oracle)
+    assert len(list(read_worklist(output / "worklist.csv"))) == count
+    for pictures in ("heatmaps", "thumbnails"):
+        assert folder_bytes(output / pictures) == folder_bytes(oracle / pictures)
+    assert not list(output.rglob("*.tmp"))
+
+
+def test_a_run_killed_at_random_moments_ends_in_the_same_bytes(bundle, tmp_path):
+    films, output, oracle = (tmp_path / name for name in ("films", "out", "oracle"))
+    write_films(films, 60)
+    _unbroken(films, bundle, oracle)
+    rng = random.Random(1)  # noqa: S311 - moments, not secrets
+    for _ in range(5):
+        process = begin(films, bundle, output)
+        time.sleep(rng.uniform(0.6, 2.2))
+        process.kill()
+        process.communicate()
+    _unbroken(films, bundle, output)
+    _assert_same(output, oracle, 60)
+
+
+def test_500_radiographs_killed_twice_end_in_the_same_bytes(bundle, tmp_path):
+    films, output, oracle = (tmp_path / name for name in ("films", "out", "oracle"))
+    write_films(films, 500)
+    _unbroken(films, bundle, oracle)
+    killed = [_kill_after(begin(films, bundle, output), n) for n in (20, 250)]
+    assert killed == [-signal.SIGKILL] * 2
+    assert not (output / "worklist.csv").exists()
+    _unbroken(films, bundle, output)
+    _assert_same(output, oracle, 500)
+    sessions = read_run(output / "run.json").sessions
+    assert [s.ended for s in sessions] == ["broken off", "broken off", "done"]
+    assert sum(session.files for session in sessions) == 500
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_soon_and_it_can_go_on(bundle, tmp_path, number):
+    films, output, oracle = (tmp_path / name for name in ("films", "out", "oracle"))
+    write_films(films, 300)
+    _unbroken(films, bundle, oracle)
+    process = begin(films, bundle, output)
+    process.stdout.readline()
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=5)
+    assert process.returncode == -number
+    assert not (output / "worklist.csv").exists()
+    safe = 1 + len(said.splitlines())
+    _unbroken(films, bundle, output)
+    _assert_same(output, oracle, 300)
+    first, second = read_run(output / "run.json").sessions
+    assert (first.ended, second.ended) == ("stopped", "done")
+    assert safe <= first.files < 300
+
+
+def test_two_runs_into_one_folder_are_refused(bundle, tmp_path):
+    write_films(tmp_path / "films", 5)
+    options = {"model": bundle, "output": tmp_path / "out"}
+    first = iter(medcnn.screen(tmp_path / "films", **options))
+    next(first)
+    with pytest.raises(OutputError, match=r"in use by another .*process \d+") as caught:
+        medcnn.screen(tmp_path / "films", **options)
+    assert "choose another --output" in caught.value.hint
+    assert len(list(first)) == 4
+    assert len(list(medcnn.screen(tmp_path / "films", **options))) == 5
+
+
+def test_a_run_in_another_process_holds_the_folder_until_it_dies(bundle, tmp_path):
+    write_films(tmp_path / "films", 200)
+    process = begin(tmp_path / "films", bundle, tmp_path / "out")
+    process.stdout.readline()
+    options = {"model": bundle, "output": tmp_path / "out", "heatmaps": "all"}
+    with pytest.raises(OutputError, match=f"process {process.pid}"):
+        medcnn.screen(tmp_path / "films", **options)
+    process.kill()
+    process.communicate()
+    assert isinstance(medcnn.screen(tmp_path / "films", **options), Screening)
+
+
+def test_what_is_yielded_is_safe_already(bundle, tmp_path):
+    write_films(tmp_path / "films", 30)
+    options = {"model": bundle, "output": tmp_path / "out"}
+    cases = iter(medcnn.screen(tmp_path / "films", **options))
+    first = next(cases)
+    cases.close()  # as a kill would, nothing is tidied up in the store after a yield
+    again = list(medcnn.screen(tmp_path / "films", **options))
+    assert first in again
+    assert len(again) == 30
+
+
+def test_a_store_that_is_no_store_is_refused(bundle, tmp_path):
+    write_films(tmp_path / "films", 1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "screening.sqlite").write_bytes(b"something else" * 100)
+    with pytest.raises(OutputError, match="cannot be used: file is not a database"):
+        medcnn.screen(tmp_path / "films", model=bundle, output=tmp_path / "out")
+
+
+def test_a_script_without_a_main_guard_can_screen(bundle, tmp_path):
+    write_films(tmp_path / "films", 3)
+    process = begin(tmp_path / "films", bundle, tmp_path / "out")
+    said, complaints = process.communicate(timeout=60)
+    assert said.split() == [f"film{n:04d}.dcm" for n in range(3)]
+    assert (process.returncode, complaints) == (0, "")
+
+
+class _InstantCrew:
+    """Says of every file at once that it cannot be read."""
+
+    started = False
+
+    def __init__(self, *_):
+        self._numbers = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._numbers = []
+
+    def submit(self, number, _path):
+        self._numbers.append(number)
+
+    def poll(self, _timeout_s):
+        numbers, self._numbers = self._numbers, []
+        return [(n, Reading(failure=Failure("format", "no image"))) for n in numbers]
+
+
+def test_a_hundred_thousand_files_need_no_more_memory(bundle, tmp_path, monkeypatch):
+    count = 100_000
+
+    def found(_paths):
+        return (Found(tmp_path / f"{n:06d}", f"{n:06d}") for n in range(count))
+
+    monkeypatch.setattr(source, "discover", found)
+    monkeypatch.setattr(run, "Crew", _InstantCrew)
+    options = {"model": bundle, "output": tmp_path / "out", "report": False}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    most_ahead = 0
+    for number, case in enumerate(medcnn.screen(tmp_path, **options)):
+        most_ahead = max(most_ahead, int(case.path) - number)
+    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert number == count - 1
+    assert most_ahead == 0
+    assert grown_kb < 60_000
+    assert read_run(tmp_path / "out" / "run.json").counts.error == count
+
+
+def test_readers_end_when_the_run_is_killed(bundle, tmp_path):
+    write_films(tmp_path / "films", 200)
+    process = begin(tmp_path / "films", bundle, tmp_path / "out")
+    process.stdout.readline()
+    readers = _children(process.pid)
+    assert readers
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and any(_is_alive(pid) for pid in readers):
+        time.sleep(0.05)
+    assert not any(_is_alive(pid) for pid in readers)
+
+
+def _children(pid):
+    if sys.platform != "linux":
+        pytest.skip("needs /proc")
+    command = ["ps", "-o", "pid=", "--ppid", str(pid)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [int(line) for line in found.stdout.split()]
+
+
+def _is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:  # noqa: PTH123
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,185 @@
+"""Small pictures and heatmaps: in the right place, on one scale, healthy stays grey."""
+
+import io
+import json
+
+import cv2
+import numpy as np
+import pytest
+from films import film_pixels
+from screens import three_bands
+
+import medcnn
+from medcnn.explanation import heatmap_of
+from medcnn.geometry import Geometry
+from medcnn.image import Image
+from medcnn.model import Model, prepare
+from medcnn.screening import Limits
+from medcnn.screening.heat import HeatPainter
+from medcnn.screening.thumbnails import LONGEST, stack_of
+from medcnn.screening.wire import Failure, Grid, Reading, receive, send
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return Model.open(three_bands(tmp_path_factory.mktemp("models") / "three"))
+
+
+def _read(model, image):
+    """Do what a reader process does."""
+    prepared = prepare(model.spec, image)
+    pictures, to_voxel, shape = stack_of(image)
+    way = np.linalg.inv(to_voxel) @ prepared.to_voxel
+    grid = Grid(shape, tuple(way.ravel()))
+    return prepared, Reading(pictures=pictures, grid=grid, tensor=prepared.tensor)
+
+
+def _decoded(picture):
+    return cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+@pytest.mark.parametrize("shape", [(1200, 1000), (1201, 777), (90, 80), (300, 3000)])
+def test_a_thumbnail_is_the_film_made_small_and_keeps_its_aspect(shape):
+    film = cv2.resize(film_pixels(6), shape[::-1], interpolation=cv2.INTER_CUBIC)
+    pictures, to_voxel, small = stack_of(Image.from_picture(film))
+    (shown,) = (_decoded(picture) for picture in pictures)
+    assert shown.shape == (small[1], small[0])
+    assert max(shown.shape) == min(LONGEST, max(shape))
+    assert small[0] / small[1] == pytest.approx(shape[1] / shape[0], rel=0.02)
+    oracle = cv2.resize(film, small[:2], interpolation=cv2.INTER_AREA)
+    assert np.corrcoef(shown.ravel(), oracle.ravel())[0, 1] > 0.99
+    corner = to_voxel @ np.array([small[0] - 0.5, small[1] - 0.5, 0, 1])
+    assert corner[:2] == pytest.approx([shape[1] - 0.5, shape[0] - 0.5])
+
+
+def test_slices_of_a_volume_are_axial_and_seen_from_the_feet():
+    # i runs to superior, j to anterior, k to right; bright: right, front, top
+    affine = np.array([[0, 0, 2.0, 0], [0, 1, 0, 0], [1.5, 0, 0, 0], [0, 0, 0, 1]])
+    values = np.zeros((1, 40, 36, 30), np.float32)
+    values[0, 30:, 26:, 20:] = 100
+    image = Image(values, geometry=Geometry((40, 36, 30), affine))
+    pictures, to_voxel, shape = stack_of(image)
+    assert shape == (30, 36, 32)
+    top = _decoded(pictures[-1])
+    assert _decoded(pictures[0]).max() < 50
+    rows, columns = np.nonzero(top > 128)
+    assert columns.max() < 12  # the patient's right is on the left
+    assert rows.max() < 12  # the front is at the top
+    voxel = to_voxel @ np.array([0, 0, 31, 1])
+    assert voxel[:3] == pytest.approx([39.4, 35, 29], abs=0.2)
+
+
+def test_a_map_on_the_thumbnail_is_the_map_on_the_film(model):
+    film = cv2.resize(film_pixels(4), (1000, 1200), interpolation=cv2.INTER_CUBIC)
+    image = Image.from_picture(film)
+    prepared, reading = _read(model, image)
+    answer = next(model.stream([prepared.tensor]))
+    painter = HeatPainter(model)
+    painter._low = 0.0  # all of the relevance, not only what lies above a flag
+    levels = painter.levels(answer.features, reading)[..., 0]
+    full = heatmap_of(model, answer.features, prepared, label="abnormal")[..., 0]
+    oracle = cv2.resize(full, levels.shape[::-1], interpolation=cv2.INTER_AREA)
+    cells = answer.features[0].size
+    assert levels.shape == (320, 384)
+    assert np.abs(levels - oracle * cells).max() < 0.02 * levels.max()
+
+
+def test_the_cells_alone_say_on_average_what_the_network_says(model):
+    """The mean over the cells of what each says alone, less what a flag takes, is the
+    distance of the score from the threshold in log-odds, where no cell speaks against.
+    """
+    image = Image.from_picture(film_pixels(3))
+    prepared, _ = _read(model, image)
+    answer = next(model.stream([prepared.tensor]))
+    weight, bias = model.bundle.head()
+    alone = np.tensordot(weight[0], answer.features, axes=1) + bias[0]
+    score = answer.prediction.probability
+    assert alone.mean() == pytest.approx(np.log(score / (1 - score)), abs=1e-4)
+    painter = HeatPainter(model)
+    excess = np.maximum(alone - np.log(0.4 / 0.6), 0)
+    relevance = model.relevance(answer.features, "abnormal")
+    ours = np.maximum(relevance * relevance.size - painter._low, 0)
+    assert np.abs(ours - excess).max() < 1e-3
+
+
+def test_a_film_in_which_nothing_reaches_a_flag_stays_grey(tmp_path):
+    path = three_bands(tmp_path / "calm")
+    facts = json.loads((path / "bundle.json").read_text())
+    for point in facts["operating_points"]:
+        point.update(flag=0.999999, review=0.9)
+    (path / "bundle.json").write_text(json.dumps(facts))
+    model = Model.open(path)
+    prepared, reading = _read(model, Image.from_picture(film_pixels(2)))
+    answer = next(model.stream([prepared.tensor]))
+    assert model.relevance(answer.features, "abnormal").max() > 0
+    painter = HeatPainter(model)
+    levels = painter.levels(answer.features, reading)
+    assert levels.max() == 0
+    painted = painter.paint(reading.pictures[0], levels[..., 0])
+    picture = cv2.imdecode(np.frombuffer(painted, np.uint8), cv2.IMREAD_COLOR)
+    assert (picture[..., 0] == _decoded(reading.pictures[0])).all()
+    assert (picture == picture[..., :1]).all()
+
+
+def test_the_same_level_has_the_same_colour_in_every_image(model):
+    painter = HeatPainter(model)
+    grey = cv2.imencode(".jpg", np.full((8, 16), 100, np.uint8))[1].tobytes()
+    weak, strong = np.zeros((16, 8), np.float32), np.zeros((16, 8), np.float32)
+    weak[3, 5], strong[3, 5], strong[0, 0] = 2, 2, 1000
+    colours = []
+    for levels in (weak, strong):
+        coded = np.frombuffer(painter.paint(grey, levels), np.uint8)
+        colours.append(cv2.imdecode(coded, cv2.IMREAD_COLOR))
+    assert (colours[0][5, 3] == colours[1][5, 3]).all()
+    blue, _, red = colours[0][5, 3].astype(int)
+    assert red > blue + 30  # column 3, row 5 is warm
+    assert (colours[0][0, 0] == 100).all()
+
+
+def test_the_legend_says_what_the_colours_mean(model):
+    scale = HeatPainter(model).scale
+    assert (scale.label, scale.unit, scale.low, scale.high) == (
+        "abnormal",
+        "log-odds",
+        0,
+        4,
+    )
+    assert "55 times" in scale.meaning
+    assert len(scale.colours) == 9
+    assert all(colour.startswith("#") for colour in scale.colours)
+
+
+def test_a_reading_travels_between_processes_unchanged():
+    tensor = np.random.default_rng(0).normal(0, 1, (1, 5, 7)).astype(np.float32)
+    grid = Grid((7, 5, 2), tuple(float(n) for n in range(16)))
+    identity = {"patient_id": "Ü", "study_uid": None, "series_uid": "1", "sop_uid": "2"}
+    there = io.BytesIO()
+    send(there, Reading(identity, pictures=(b"ab", b"c"), grid=grid, tensor=tensor))
+    send(there, Reading(failure=Failure("decode", "broken", "copy it")))
+    there.seek(0)
+    first, second = receive(there), receive(there)
+    assert first.identity == identity
+    assert (first.pictures, first.grid) == ((b"ab", b"c"), grid)
+    assert (first.tensor == tensor).all()
+    assert first.tensor.flags.writeable
+    assert second.failure == Failure("decode", "broken", "copy it")
+    assert second.tensor is None
+    with pytest.raises(EOFError):
+        receive(there)
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_odd_and_malformed_files_from_elsewhere_are_one_row_each(
+    shared_data, model, tmp_path
+):
+    torture = shared_data / "dicom-torture"
+    files = sorted(p for p in torture.rglob("*") if p.is_file())
+    limits = Limits(timeout_s=20.0)
+    run = {"model": model, "output": tmp_path / "out", "limits": limits}
+    cases = list(medcnn.screen(torture, **run))
+    visible = [p for p in files if not p.name.startswith(".") and p.name != "DICOMDIR"]
+    assert len(cases) == len(visible)
+    assert len({case.path for case in cases}) == len(cases)
+    for case in cases:
+        assert case.reason or case.prediction

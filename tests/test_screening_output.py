@@ -1,0 +1,193 @@
+"""A full disk, a locked folder: one clear sentence, and nothing finished is lost."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from films import write_films
+from screens import ROOT, begin, three_bands, worklist_bytes
+
+import medcnn
+from medcnn.errors import OutputError, ReadError
+from medcnn.screening import republish
+from medcnn.worklist import read_errors, read_run, read_worklist
+
+pytestmark = pytest.mark.slow
+
+NOBODY = 65534
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return three_bands(tmp_path_factory.mktemp("models") / "three")
+
+
+@pytest.fixture
+def tmpfs(tmp_path):
+    """A function that mounts a file system of so many bytes, or changes its size."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+
+    def mount(size, *, again=False):
+        options = f"{'remount,' if again else ''}size={size}"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"a tmpfs cannot be mounted here: {done.stderr.strip()}")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", str(folder)], capture_output=True, check=False)
+
+
+def _as_nobody():
+    """Return a command prefix that runs a process as another user, or skip."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv to act as another user")
+    who = f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"
+    return ("setpriv", *who)
+
+
+def _open_to_all(folder):
+    """Let another user through to a test's folder."""
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == os.geteuid() and path != path.parent:
+            path.chmod(path.stat().st_mode | 0o755)
+
+
+@pytest.mark.parametrize("size", ["100k", "300k", "600k"])
+def test_a_full_disk_is_said_so_and_the_run_goes_on_when_there_is_room(
+    bundle, tmp_path, tmpfs, size
+):
+    write_films(tmp_path / "films", 150)
+    options = {"model": bundle, "heatmaps": "all", "report": False}
+    medcnn.screen(tmp_path / "films", output=tmp_path / "oracle", **options).run()
+    small = tmpfs(size)
+    with pytest.raises(
+        OutputError, match="cannot be written: the disk is full"
+    ) as told:
+        medcnn.screen(tmp_path / "films", output=small / "out", **options).run()
+    assert str(small) in told.value.message
+    assert "Free some space" in told.value.hint
+    assert not (small / "out" / "worklist.csv").exists()
+    assert not list(small.rglob("*.tmp"))
+    tmpfs("20m", again=True)
+    record = medcnn.screen(tmp_path / "films", output=small / "out", **options).run()
+    assert record.counts.images == 150
+    assert worklist_bytes(small / "out") == worklist_bytes(tmp_path / "oracle")
+
+
+def test_a_disk_that_fills_up_late_loses_nothing_that_was_safe(bundle, tmp_path, tmpfs):
+    write_films(tmp_path / "films", 300)
+    small = tmpfs("1500k")
+    options = {"model": bundle, "output": small / "out", "heatmaps": "all"}
+    safe = []
+    with pytest.raises(OutputError, match="the disk is full"):
+        safe.extend(medcnn.screen(tmp_path / "films", **options))
+    assert 0 < len(safe) < 300
+    tmpfs("50m", again=True)
+    cases = list(medcnn.screen(tmp_path / "films", **options))
+    assert cases[: len(safe)] == safe
+    sessions = read_run(small / "out" / "run.json").sessions
+    assert sum(session.files for session in sessions) == len(cases) == 300
+
+
+def test_an_output_that_is_a_file_is_refused_and_left_alone(bundle, tmp_path):
+    write_films(tmp_path / "films", 1)
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(OutputError, match="a file is where a folder is needed"):
+        medcnn.screen(tmp_path / "films", model=bundle, output=tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_an_output_that_may_not_be_written_is_refused(bundle, tmp_path):
+    write_films(tmp_path / "films", 1)
+    (tmp_path / "out").mkdir(mode=0o755)
+    _open_to_all(tmp_path)
+    _open_to_all(bundle)
+    process = begin(tmp_path / "films", bundle, tmp_path / "out", before=_as_nobody())
+    _, complaints = process.communicate(timeout=60)
+    last = complaints.strip().splitlines()[-1]
+    assert "OutputError" in last
+    assert f"{tmp_path / 'out'} cannot be written: this user may not write" in last
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+_UNREADABLE = """
+import sys, medcnn
+from medcnn.errors import MedcnnError
+try:
+    medcnn.screen(sys.argv[1], model=sys.argv[2], output=sys.argv[3]).run()
+except MedcnnError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+
+def test_a_folder_that_may_not_be_read_is_refused(bundle, tmp_path):
+    write_films(tmp_path / "films", 1)
+    _open_to_all(tmp_path)
+    _open_to_all(bundle)
+    (tmp_path / "films").chmod(0o700)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out").chmod(0o777)
+    process = begin(
+        tmp_path / "films",
+        bundle,
+        tmp_path / "out",
+        script=_UNREADABLE,
+        before=_as_nobody(),
+    )
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert complaints.startswith(ReadError.__name__)
+    assert "films gives nothing to screen: the folder cannot be read" in complaints
+
+
+def test_what_may_not_be_read_inside_a_folder_is_a_row_until_it_may(bundle, tmp_path):
+    films, output = tmp_path / "films", tmp_path / "out"
+    write_films(films, 2)
+    write_films(films / "ward", 3)
+    _open_to_all(tmp_path)
+    _open_to_all(bundle)
+    (films / "ward").chmod(0o700)
+    (films / "film0001.dcm").chmod(0o600)
+    output.mkdir()
+    output.chmod(0o777)
+    process = begin(films, bundle, output, script=_UNREADABLE, before=_as_nobody())
+    _, complaints = process.communicate(timeout=60)
+    assert (process.returncode, complaints) == (0, "")
+    errors = {row.path: row for row in read_errors(output / "errors.csv")}
+    assert set(errors) == {"ward", "film0001.dcm"}
+    assert "may not be read" in errors["film0001.dcm"].error
+    assert "cannot be read: Permission denied" in errors["ward"].error
+    assert all(row.hint for row in errors.values())
+    (films / "ward").chmod(0o755)
+    again = medcnn.screen(films, model=bundle, output=output, retry_errors=True)
+    assert again.run().counts.error == 0
+    assert len(list(read_worklist(output / "worklist.csv"))) == 5
+
+
+def test_a_stored_run_can_be_published_again_without_its_model(bundle, tmp_path):
+    films, output = tmp_path / "films", tmp_path / "out"
+    write_films(films, 4)
+    medcnn.screen(films, model=bundle, output=output).run()
+    before = worklist_bytes(output)
+    for name in ("worklist.csv", "errors.csv", "run.json", "report.html"):
+        (output / name).unlink()
+    program = (
+        "import sys; from medcnn.screening import republish; republish(sys.argv[1])"
+    )
+    program += "; assert not {'torch', 'openvino'} & set(sys.modules)"
+    command = [sys.executable, "-c", program, str(output)]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert worklist_bytes(output) == before
+    assert read_run(output / "run.json").counts.images == 4
+    assert (output / "report.html").stat().st_size > 1000
+
+
+def test_a_folder_without_a_run_cannot_be_published(tmp_path):
+    with pytest.raises(OutputError, match="holds no screening run"):
+        republish(tmp_path)
+    assert list(tmp_path.iterdir()) == []
