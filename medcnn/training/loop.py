@@ -19,7 +19,7 @@ from medcnn.errors import RecipeError
 from medcnn.networks import Classifier
 from medcnn.training.batches import TrainingImages, full_batches, loader
 from medcnn.training.cache import Pixels
-from medcnn.training.curves import write_history
+from medcnn.training.curves import draw_curves, write_history
 from medcnn.training.loss import MaskedCrossEntropy, positive_weights
 from medcnn.training.module import ClassifierModule
 from medcnn.training.recipe import Recipe
@@ -36,10 +36,11 @@ from medcnn.training.state import (
     write_weights,
 )
 
-__all__ = ["BEST", "LAST", "Loop", "Material"]
+__all__ = ["BEST", "LAST", "Loop", "Material", "epoch_plan"]
 
 BEST = "best.safetensors"
 LAST = "last.safetensors"
+_DRAW_SECONDS = 20.0
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -89,7 +90,7 @@ class Loop:
         loss = MaskedCrossEntropy(
             recipe.loss, table.labels, softmax=softmax, positive=positive
         )
-        self.plan = _plan(recipe, table, train)
+        self.plan = epoch_plan(recipe, table, train)
         self.images = TrainingImages(material.pixels, truth, recipe)
         if recipe.input.dims == 2:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -99,6 +100,7 @@ class Loop:
         self.wrapped, self.stepper = self.fabric.setup(self.module, self.optimiser)
         self.average = copy.deepcopy(network) if recipe.optimiser.ema else None
         self.record = Progress()
+        self.drawn = 0.0
         self.seen_index: list[int] = []
         self.seen_logits: list[torch.Tensor] = []
 
@@ -117,7 +119,13 @@ class Loop:
             tired = bool(recipe.patience) and stale >= recipe.patience
             record.finished = tired or record.epoch >= recipe.epochs
             self._save()
+        self._draw()
         return record
+
+    def _draw(self) -> None:
+        name, rows = self.selection.name, self.record.history
+        draw_curves(self.material.work, rows, name=name)
+        self.drawn = time.monotonic()
 
     def _resume(self) -> None:
         found = read_state(self.material.work / LAST)
@@ -163,7 +171,9 @@ class Loop:
         record.epoch, record.step = record.epoch + 1, 0
         record.losses.clear()
         self.seen_index, self.seen_logits = [], []
-        write_history(self.material.work, record.history, name=self.selection.name)
+        write_history(self.material.work, record.history)
+        if time.monotonic() - self.drawn > _DRAW_SECONDS:
+            self._draw()
 
     def _train_steps(self, tick: Tick) -> None:
         record, run = self.record, self.material.recipe.run
@@ -262,7 +272,10 @@ class Loop:
         return torch.cat(parts).numpy()
 
 
-def _plan(recipe: Recipe, table: CaseTable, train: npt.NDArray[np.intp]) -> EpochPlan:
+def epoch_plan(
+    recipe: Recipe, table: CaseTable, train: npt.NDArray[np.intp]
+) -> EpochPlan:
+    """Plan the order of the training cases `train`, their indices in the table."""
     name = recipe.sampling.column
     column = table.column(name) if name else ("",) * len(table.cases)
     return EpochPlan.make(

@@ -130,6 +130,9 @@ class Optimiser(_Section):
             falls as half a cosine to 1e-4 of the top; "cosine" rises in a line.
         warmup: Share of all steps that the rate rises over.
         clip: Largest norm of the gradient; 0 is off.
+        probe: Start the head as a logistic regression on the pretrained features, with
+            this inverse strength of its penalty (0.003 suits a thousand features and as
+            many cases); 0 is off.
         frozen_epochs: First epochs in which only the head learns.
         freeze_until: The first stages, so many, never learn.
         freeze_norm: Keep the running statistics of all batch normalisations.
@@ -147,6 +150,7 @@ class Optimiser(_Section):
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     warmup: float = Field(default=0.2, ge=0, lt=1)
     clip: float = Field(default=1.0, ge=0)
+    probe: float = Field(default=0.0, ge=0)
     frozen_epochs: int = Field(default=0, ge=0)
     freeze_until: int = Field(default=0, ge=0)
     freeze_norm: bool = False

@@ -21,7 +21,8 @@ from medcnn.errors import OutputError
 from medcnn.networks import Classifier, build, load_pretrained
 from medcnn.training.cache import Pixels, build_cache
 from medcnn.training.finish import finish
-from medcnn.training.loop import Loop, Material
+from medcnn.training.loop import LAST, Loop, Material
+from medcnn.training.probe import start_head
 from medcnn.training.recipe import Recipe, read_recipe
 from medcnn.training.reporter import Reporter
 
@@ -81,6 +82,8 @@ def train(
     pixels = _cache(table, hashes, chosen, work, reporter)
     material = Material(chosen, table, pixels, work, place, reporter)
     network = _network(chosen, len(table.labels), reporter)
+    if chosen.optimiser.probe and not (work / LAST).is_file():
+        start_head(network, material)
     record = Loop(network, material).run()
     best = f"epoch {record.best_epoch + 1}, AUC {record.best_score:.4f}"
     reporter.say(f"Best: {best}. Measuring it.")
