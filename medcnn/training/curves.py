@@ -12,20 +12,19 @@ from matplotlib.ticker import MaxNLocator
 
 from medcnn.errors import OutputError
 
-__all__ = ["CURVES", "HISTORY", "write_history"]
+__all__ = ["CURVES", "HISTORY", "draw_curves", "write_history"]
 
 HISTORY = "history.csv"
 CURVES = "curves.png"
 Rows = Sequence[dict[str, float | None]]
 
 
-def write_history(folder: Path, rows: Rows, *, name: str) -> None:
-    """Write history.csv and curves.png.
+def write_history(folder: Path, rows: Rows) -> None:
+    """Write history.csv.
 
     Args:
-        folder: Where they go.
+        folder: Where it goes.
         rows: One for each finished epoch, all with the same keys.
-        name: What val_auc is the area of.
 
     Raises:
         OutputError: If the disk refuses.
@@ -35,9 +34,26 @@ def write_history(folder: Path, rows: Rows, *, name: str) -> None:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-        _draw(rows, name).savefig(folder / CURVES, dpi=120)
     except OSError as error:
         msg = f"the training's history cannot be written to {folder}: {error}"
+        raise OutputError(msg) from error
+
+
+def draw_curves(folder: Path, rows: Rows, *, name: str) -> None:
+    """Draw curves.png: loss and AUC of training and validation over the epochs.
+
+    Args:
+        folder: Where it goes.
+        rows: One for each finished epoch.
+        name: What val_auc is the area of.
+
+    Raises:
+        OutputError: If the disk refuses.
+    """
+    try:
+        _draw(rows, name).savefig(folder / CURVES, dpi=120)
+    except OSError as error:
+        msg = f"the training's curves cannot be written to {folder}: {error}"
         raise OutputError(msg) from error
 
 

@@ -1,0 +1,63 @@
+"""medcnn.training.state: what a kill must not lose."""
+
+import numpy as np
+import pytest
+import torch
+
+from medcnn.errors import OutputError
+from medcnn.networks import build
+from medcnn.training.loss import MaskedCrossEntropy
+from medcnn.training.module import ClassifierModule
+from medcnn.training.recipe import (
+    Input,
+    Loss,
+    Optimiser,
+    Recipe,
+)
+from medcnn.training.state import Progress, read_state, restore, snapshot, write_state
+
+
+def both_labels():
+    ones = np.ones(2, np.float32)
+    return MaskedCrossEntropy(Loss(), ("a", "b"), softmax=False, positive=ones)
+
+
+def small_module(**optimiser):
+    recipe = Recipe(
+        input=Input(shape=(16, 16)), optimiser=Optimiser(epochs=9, **optimiser)
+    )
+    network = build("basic_cnn", dims=2, in_channels=1, labels=2, width=4, depth=3)
+    loss = both_labels()
+    return ClassifierModule(network, loss, recipe)
+
+
+def test_a_state_comes_back_as_it_was(tmp_path):
+    module = small_module()
+    optimiser = module.configure_optimizers()
+    one = torch.rand(8, 1, 16, 16), torch.randint(0, 2, (8, 2)).float()
+    module.training_step(one)["loss"].backward()
+    optimiser.step()
+    record = Progress(epoch=2, step=5, losses=[0.5], best_score=0.7, best_epoch=1)
+    seen = {"index": torch.tensor([3, 1])}
+    file = tmp_path / "last.safetensors"
+    write_state(file, snapshot(module.network, None, optimiser, seen), record)
+    other = small_module()
+    twin = other.configure_optimizers()
+    tensors, told = read_state(file)
+    assert restore(tensors, other.network, None, twin)["index"].tolist() == [3, 1]
+    assert told == record
+    dropout = torch.get_rng_state()
+    for learner, stepper in ((module, optimiser), (other, twin)):
+        torch.set_rng_state(dropout)
+        stepper.zero_grad()
+        learner.training_step(one)["loss"].backward()
+        stepper.step()
+    for name, value in module.network.state_dict().items():
+        assert torch.equal(value, other.network.state_dict()[name]), name
+
+
+def test_a_damaged_state_is_refused_and_an_absent_one_is_none(tmp_path):
+    assert read_state(tmp_path / "none.safetensors") is None
+    (tmp_path / "bad.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(OutputError, match="is not a training's state"):
+        read_state(tmp_path / "bad.safetensors")
