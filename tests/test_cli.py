@@ -292,6 +292,16 @@ def test_inspect_shows_the_same_in_words(medcnn, phantoms):
     assert "slices" in done.stdout
 
 
+@pytest.mark.parametrize("verb", ["inspect", "predict"])
+def test_an_empty_folder_is_told_and_not_passed_over(medcnn, model, tmp_path, verb):
+    options = ["--model", model] if verb == "predict" else []
+
+    done = medcnn(verb, tmp_path, *options)
+
+    assert done.returncode == 1
+    assert f"{tmp_path} holds no image." in done.stderr
+
+
 # ------------------------------------------------------------- models, samples
 
 

@@ -63,7 +63,34 @@ def test_of_a_volume_the_slice_with_the_peak_is_shown(tmp_path):
 
     drawn = overlay_with_legend(image, heatmap, prediction())
 
-    assert drawn[10, 400, 0] > drawn[10, 100, 0] > drawn[10, 10, 0]
+    assert drawn[10, 10, 0] > drawn[10, 100, 0] > drawn[10, 400, 0]
+
+
+@pytest.mark.parametrize(
+    ("codes", "right", "down"),
+    [("RAS", "L", "P"), ("LPS", "L", "P"), ("ASR", "P", "I"), ("ILP", "L", "I")],
+)
+def test_a_slice_is_turned_as_radiologists_look_at_it(codes, right, down):
+    """The far end of each direction is bright; where it comes out is the oracle."""
+    directions = {"R": (1, 0, 0), "A": (0, 1, 0), "S": (0, 0, 1)}
+    opposite = dict(zip("RASLPI", "LPIRAS", strict=True))
+    affine = np.eye(4)
+    for axis, code in enumerate(codes):
+        sign = 1 if code in directions else -1
+        world = directions.get(code) or directions[opposite[code]]
+        affine[:3, axis] = sign * np.array(world)
+    shape = (500, 520, 3)
+    ramps = np.meshgrid(*(np.linspace(0, 1, n) for n in shape), indexing="ij")
+    for edge, wanted in (("right", right), ("down", down)):
+        axis = next(n for n, c in enumerate(codes) if c in (wanted, opposite[wanted]))
+        ramp = ramps[axis] if codes[axis] == wanted else 1 - ramps[axis]
+        image = Image(ramp[None], geometry=Geometry(shape, affine))
+        drawn = overlay_with_legend(
+            image, heatmap_of(shape, (0, 0, 1), image.geometry), prediction()
+        )
+        grey = drawn[100:400, 100:400, 0].astype(int)
+        step = grey[:, -1] - grey[:, 0] if edge == "right" else grey[-1] - grey[0]
+        assert (step > 100).all()
 
 
 def test_a_volumes_heatmap_has_its_true_affine_for_another_reader(tmp_path):

@@ -28,6 +28,16 @@ _DOTS_PER_INCH = 100
 _FEWEST_COLUMNS = 480
 """A narrower picture is enlarged by a whole factor, or its legend has no room."""
 
+_VIEWS = {
+    "S": "LPS",
+    "I": "LPI",
+    "A": "LIA",
+    "P": "LIP",
+    "L": "PIL",
+    "R": "PIR",
+}
+"""For where slices follow each other: what a slice's columns and rows run to."""
+
 _FORMATS = re.compile(r"\.(nii|nii\.gz|dcm|dicom|png|jpe?g|tiff?)$", re.IGNORECASE)
 
 
@@ -63,16 +73,32 @@ def overlay_with_legend(
     """Return overlay and legend as one picture, RGB, (rows, columns, 3).
 
     The overlay has the image's full resolution; of a volume it is the slice where the
-    relevance is highest.
+    relevance is highest, turned as radiologists look at it.
     """
     k = heatmap.peak[2]
     relevance = np.ascontiguousarray(heatmap.array[:, :, k].T)
     top = float(heatmap.array.max())
     picture = lay_over(grey_picture(image, k=k), heat_layer(relevance, top=top))
+    picture = _turned(picture, image)
     factor = -(-_FEWEST_COLUMNS // picture.shape[1])
     picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
     where = f"slice {k + 1} of {image.shape[2]}" if image.dims == 3 else ""
     return np.vstack([picture, _legend(picture.shape[1], heatmap, prediction, where)])
+
+
+def _turned(picture: Bytes, image: Image) -> Bytes:
+    """Turn a volume's slice as radiologists look at it; leave a picture as it is.
+
+    Axial slices are seen from the feet, coronal ones from the front, sagittal ones
+    from the left, whatever order the file keeps its voxels in.
+    """
+    if image.dims == 2 or image.geometry is None:
+        return picture
+    codes = _VIEWS[image.geometry.axis_codes[2]]
+    turn = image.geometry.reorientation_to(codes)
+    turned = picture if turn.axes[0] == 0 else picture.transpose(1, 0, 2)
+    flips = tuple(n for n, flip in ((1, turn.flips[0]), (0, turn.flips[1])) if flip)
+    return np.ascontiguousarray(np.flip(turned, flips))
 
 
 def _legend(

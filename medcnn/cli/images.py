@@ -29,7 +29,7 @@ def images_in(paths: list[Path], problems: Problems) -> Iterator["medcnn.Image"]
             complain(error)
             problems.append(error_facts(str(path), error))
             continue
-        _note(study.problems, problems)
+        _note(path, len(study.images), study.problems, problems)
         yield from study.images
 
 
@@ -51,14 +51,23 @@ def descriptions_in(
             complain(error)
             problems.append(error_facts(str(path), error))
             continue
-        _note(broken, problems)
+        _note(path, len(found), broken, problems)
         yield from found
 
 
-def _note(broken: tuple[tuple[Path, str], ...], problems: Problems) -> None:
-    """Tell of the files of a folder that gave nothing, and add them to `problems`."""
+def _note(
+    folder: Path,
+    images: int,
+    broken: tuple[tuple[Path, str], ...],
+    problems: Problems,
+) -> None:
+    """Tell what in a folder gave nothing, and add it to `problems`."""
     for where, reason in broken:
         error = ReadError(reason, path=where)
         named = "" if str(where) in reason else f"{where}: "
         complain(ReadError(f"{named}{reason}"))
         problems.append(error_facts(str(where), error))
+    if not images and not broken:
+        empty = ReadError(f"{folder} holds no image", path=folder)
+        complain(empty)
+        problems.append(error_facts(str(folder), empty))

@@ -23,8 +23,6 @@ def inspect(paths: Paths, *, as_json: Json = False) -> None:
             _show(description)
     if as_json:
         answer({"images": images, "errors": errors})
-    elif not images and not errors:
-        show("There is no image in there.")
     end(answers=len(images), problems=len(errors))
 
 
