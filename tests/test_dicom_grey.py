@@ -259,4 +259,6 @@ def test_steps_are_recorded_in_the_order_they_were_applied(tmp_path):
     steps = read(dataset, tmp_path).provenance
     starts = ("stored values", "rescale", "VOI window", "MONOCHROME1", "padding")
     assert len(steps) == len(starts)
-    assert all(step.startswith(start) for step, start in zip(steps, starts))
+    assert all(
+        step.startswith(start) for step, start in zip(steps, starts, strict=True)
+    )

@@ -21,9 +21,7 @@ def test_imager_pixel_spacing_is_true_at_the_detector(tmp_path):
 
 
 def test_calibrated_pixel_spacing_is_true_in_the_patient(tmp_path):
-    dataset = picture(
-        RAMP_12, ImagerPixelSpacing=[0.2, 0.1], PixelSpacing=[0.16, 0.08]
-    )
+    dataset = picture(RAMP_12, ImagerPixelSpacing=[0.2, 0.1], PixelSpacing=[0.16, 0.08])
     image = read(dataset, tmp_path)
     assert image.geometry.frame is Frame.PATIENT
     assert image.geometry.spacing_mm[:2] == (0.08, 0.16)

@@ -106,9 +106,14 @@ def _entries(folder: Path, prefix: str) -> Iterator[tuple[Path, str, bool]]:
             for entry in found
             if not entry.name.startswith(".") and entry.name not in _IGNORED_NAMES
         )
-    for raw, is_folder in names:
-        name = os.fsdecode(raw)
-        yield folder / name, f"{prefix}{name}{'/' if is_folder else ''}", is_folder
+    return (
+        (
+            folder / os.fsdecode(raw),
+            f"{prefix}{os.fsdecode(raw)}{'/' if is_folder else ''}",
+            is_folder,
+        )
+        for raw, is_folder in names
+    )
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -1,5 +1,6 @@
 """What a path is, before any reader touches it: checks, content, declared sizes."""
 
+import codecs
 import gzip
 import os
 import stat
@@ -243,4 +244,8 @@ def _looks_like(head: bytes) -> str:
 
 def _is_text(head: bytes) -> bool:
     """Say whether bytes are plain text."""
-    return all(byte >= 32 or byte in b"\t\r\n\f" for byte in head)
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(c.isprintable() or c in "\t\r\n\f" for c in text)

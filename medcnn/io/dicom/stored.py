@@ -230,6 +230,8 @@ def _refuse_without_pixels(dataset: Dataset, path: Path | None) -> NoReturn:
         f"it is a {UID(uid).name}{f' ({modality})' if modality else ''} without pixels."
     )
     hint = "Reports, presentation states and directories are not images."
+    if "Rows" in dataset:
+        hint = "It is cut off before its pixels, or they were taken out."
     raise NoPixelsError(msg, path=path, hint=hint)
 
 

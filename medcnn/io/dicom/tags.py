@@ -1,6 +1,8 @@
 """Attributes of a data set as plain Python values, whatever state the file is in."""
 
 import math
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,8 @@ FOREIGN_ERRORS = (
     StopIteration,
     TypeError,
     ValueError,
+    struct.error,
+    zlib.error,
 )
 """What pydicom and its decoders raise on broken files, found by mutating files."""
 
