@@ -66,7 +66,7 @@ def test_slices_of_a_volume_are_axial_and_seen_from_the_feet():
     assert columns.max() < 12  # the patient's right is on the left
     assert rows.max() < 12  # the front is at the top
     voxel = to_voxel @ np.array([0, 0, 31, 1])
-    assert voxel[:3] == pytest.approx([39.4, 35, 29], abs=0.2)
+    assert voxel[:3] == pytest.approx([31.5 * 40 / 32 - 0.5, 35, 29])
 
 
 def test_a_map_on_the_thumbnail_is_the_map_on_the_film(model):
@@ -84,10 +84,16 @@ def test_a_map_on_the_thumbnail_is_the_map_on_the_film(model):
     assert np.abs(levels - oracle * cells).max() < 0.02 * levels.max()
 
 
-def test_the_cells_alone_say_on_average_what_the_network_says(model):
-    """The mean over the cells of what each says alone, less what a flag takes, is the
-    distance of the score from the threshold in log-odds, where no cell speaks against.
-    """
+def _with_flag(path, flag):
+    facts = json.loads((path / "bundle.json").read_text())
+    for point in facts["operating_points"]:
+        point.update(flag=flag, review=flag / 2)
+    (path / "bundle.json").write_text(json.dumps(facts))
+    return Model.open(path)
+
+
+def test_a_level_is_how_far_a_cell_alone_lies_above_the_flag_threshold(tmp_path):
+    model = _with_flag(three_bands(tmp_path / "m"), 0.525)
     image = Image.from_picture(film_pixels(3))
     prepared, _ = _read(model, image)
     answer = next(model.stream([prepared.tensor]))
@@ -95,20 +101,32 @@ def test_the_cells_alone_say_on_average_what_the_network_says(model):
     alone = np.tensordot(weight[0], answer.features, axes=1) + bias[0]
     score = answer.prediction.probability
     assert alone.mean() == pytest.approx(np.log(score / (1 - score)), abs=1e-4)
+    excess = np.maximum(alone - np.log(0.525 / 0.475), 0)
+    assert 0 < (excess > 0).sum() < excess.size
+    rows, columns = excess.shape
+    cell_by_cell = Grid((columns, rows, 1), tuple(_tensor_to_cells(32 / rows).ravel()))
+    reading = Reading(grid=cell_by_cell, tensor=prepared.tensor)
     painter = HeatPainter(model)
-    excess = np.maximum(alone - np.log(0.4 / 0.6), 0)
-    relevance = model.relevance(answer.features, "abnormal")
-    ours = np.maximum(relevance * relevance.size - painter._low, 0)
-    assert np.abs(ours - excess).max() < 1e-3
+    levels = painter.levels(answer.features, reading)[..., 0].T
+    assert np.abs(levels - excess).max() < 1e-4
+    assert "just reach the flag threshold" in painter.scale.meaning
+
+
+def _tensor_to_cells(ratio):
+    way = np.diag([1 / ratio, 1 / ratio, 1, 1])
+    way[:2, 3] = 0.5 / ratio - 0.5
+    return way
+
+
+def test_where_a_flag_takes_no_evidence_colour_is_all_that_speaks_for_it(tmp_path):
+    model = _with_flag(three_bands(tmp_path / "m"), 0.01)
+    painter = HeatPainter(model)
+    assert painter._low == 0
+    assert "speaks for abnormal at all" in painter.scale.meaning
 
 
 def test_a_film_in_which_nothing_reaches_a_flag_stays_grey(tmp_path):
-    path = three_bands(tmp_path / "calm")
-    facts = json.loads((path / "bundle.json").read_text())
-    for point in facts["operating_points"]:
-        point.update(flag=0.999999, review=0.9)
-    (path / "bundle.json").write_text(json.dumps(facts))
-    model = Model.open(path)
+    model = _with_flag(three_bands(tmp_path / "calm"), 0.999999)
     prepared, reading = _read(model, Image.from_picture(film_pixels(2)))
     answer = next(model.stream([prepared.tensor]))
     assert model.relevance(answer.features, "abnormal").max() > 0
@@ -138,6 +156,7 @@ def test_the_same_level_has_the_same_colour_in_every_image(model):
 
 def test_the_legend_says_what_the_colours_mean(model):
     scale = HeatPainter(model).scale
+    assert "not a lesion's outline" in scale.meaning
     assert (scale.label, scale.unit, scale.low, scale.high) == (
         "abnormal",
         "log-odds",

@@ -4,6 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from itertools import chain
+from pathlib import Path
 
 import pytest
 from films import write_films
@@ -11,7 +14,9 @@ from screens import ROOT, begin, three_bands, worklist_bytes
 
 import medcnn
 from medcnn.errors import OutputError, ReadError
-from medcnn.screening import republish
+from medcnn.io import Found, discover
+from medcnn.screening import crew as crew_module
+from medcnn.screening import republish, source
 from medcnn.worklist import read_errors, read_run, read_worklist
 
 pytestmark = pytest.mark.slow
@@ -50,11 +55,26 @@ def _as_nobody():
     return ("setpriv", *who)
 
 
-def _open_to_all(folder):
-    """Let another user through to a test's folder."""
-    for path in (folder, *folder.parents):
-        if path.stat().st_uid == os.geteuid() and path != path.parent:
-            path.chmod(path.stat().st_mode | 0o755)
+def _nobody_starts_python():
+    """Say whether another user may start this interpreter a second time."""
+    again = "import subprocess as s, sys; s.run([sys.executable, '-c', ''], check=True)"
+    command = [*_as_nobody(), sys.executable, "-c", again]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def open_folder(bundle):
+    """A folder that other users reach, with a copy of the model in it.
+
+    pytest's own folders are for their owner alone.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(bundle, folder / "model")
+        for path in folder.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.mark.parametrize("size", ["100k", "300k", "600k"])
@@ -102,17 +122,16 @@ def test_an_output_that_is_a_file_is_refused_and_left_alone(bundle, tmp_path):
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_an_output_that_may_not_be_written_is_refused(bundle, tmp_path):
-    write_films(tmp_path / "films", 1)
-    (tmp_path / "out").mkdir(mode=0o755)
-    _open_to_all(tmp_path)
-    _open_to_all(bundle)
-    process = begin(tmp_path / "films", bundle, tmp_path / "out", before=_as_nobody())
+def test_an_output_that_may_not_be_written_is_refused(open_folder):
+    films, output = open_folder / "films", open_folder / "out"
+    write_films(films, 1)
+    output.mkdir(mode=0o755)
+    process = begin(films, open_folder / "model", output, before=_as_nobody())
     _, complaints = process.communicate(timeout=60)
     last = complaints.strip().splitlines()[-1]
     assert "OutputError" in last
-    assert f"{tmp_path / 'out'} cannot be written: this user may not write" in last
-    assert list((tmp_path / "out").iterdir()) == []
+    assert f"{output} cannot be written: this user may not write there" in last
+    assert list(output.iterdir()) == []
 
 
 _UNREADABLE = """
@@ -125,47 +144,86 @@ except MedcnnError as error:
 """
 
 
-def test_a_folder_that_may_not_be_read_is_refused(bundle, tmp_path):
-    write_films(tmp_path / "films", 1)
-    _open_to_all(tmp_path)
-    _open_to_all(bundle)
-    (tmp_path / "films").chmod(0o700)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out").chmod(0o777)
+def _screen_as_nobody(open_folder):
+    """Screen its films as another user; return exit status and complaints."""
+    output = open_folder / "out"
+    output.mkdir()
+    output.chmod(0o777)
     process = begin(
-        tmp_path / "films",
-        bundle,
-        tmp_path / "out",
+        open_folder / "films",
+        open_folder / "model",
+        output,
         script=_UNREADABLE,
         before=_as_nobody(),
     )
     _, complaints = process.communicate(timeout=60)
-    assert process.returncode == 1
+    return process.returncode, complaints
+
+
+def test_a_folder_that_may_not_be_read_is_refused(open_folder):
+    write_films(open_folder / "films", 1)
+    (open_folder / "films").chmod(0o700)
+    status, complaints = _screen_as_nobody(open_folder)
+    assert status == 1
     assert complaints.startswith(ReadError.__name__)
     assert "films gives nothing to screen: the folder cannot be read" in complaints
 
 
-def test_what_may_not_be_read_inside_a_folder_is_a_row_until_it_may(bundle, tmp_path):
-    films, output = tmp_path / "films", tmp_path / "out"
+def test_what_may_not_be_read_inside_a_folder_is_a_row_until_it_may(open_folder):
+    if not _nobody_starts_python():
+        pytest.skip("other users may not start this interpreter")
+    films, output = open_folder / "films", open_folder / "out"
     write_films(films, 2)
     write_films(films / "ward", 3)
-    _open_to_all(tmp_path)
-    _open_to_all(bundle)
     (films / "ward").chmod(0o700)
     (films / "film0001.dcm").chmod(0o600)
-    output.mkdir()
-    output.chmod(0o777)
-    process = begin(films, bundle, output, script=_UNREADABLE, before=_as_nobody())
-    _, complaints = process.communicate(timeout=60)
-    assert (process.returncode, complaints) == (0, "")
+    assert _screen_as_nobody(open_folder) == (0, "")
     errors = {row.path: row for row in read_errors(output / "errors.csv")}
     assert set(errors) == {"ward", "film0001.dcm"}
     assert "may not be read" in errors["film0001.dcm"].error
     assert "cannot be read: Permission denied" in errors["ward"].error
     assert all(row.hint for row in errors.values())
     (films / "ward").chmod(0o755)
-    again = medcnn.screen(films, model=bundle, output=output, retry_errors=True)
+    options = {"model": open_folder / "model", "output": output}
+    again = medcnn.screen(films, **options, retry_errors=True)
     assert again.run().counts.error == 0
+    assert len(list(read_worklist(output / "worklist.csv"))) == 5
+
+
+def test_a_file_that_may_not_be_read_is_a_row(bundle, open_folder, monkeypatch):
+    if os.geteuid() != 0:
+        pytest.skip("needs root to act as another user")
+    films = open_folder / "films"
+    write_films(films, 2)
+    (films / "film0001.dcm").chmod(0o600)
+    program = "import os; from medcnn.screening.reader import main\n"
+    program += f"os.setgroups([]); os.setuid({NOBODY}); main()"
+    monkeypatch.setattr(crew_module, "READER_COMMAND", (sys.executable, "-c", program))
+    good, bad = medcnn.screen(films, model=bundle, output=open_folder / "out")
+    assert (good.stage, bad.stage) == ("", "open")
+    assert "film0001.dcm may not be read by this user" in bad.reason
+
+
+def test_a_folder_that_could_not_be_read_is_a_row_until_it_can(
+    bundle, tmp_path, monkeypatch
+):
+    films, output = tmp_path / "films", tmp_path / "out"
+    write_films(films, 2)
+    write_films(films / "ward", 3)
+    locked = Found(films / "ward", "ward", "the folder cannot be read: locked")
+
+    def partly(paths):
+        inside = (f for f in discover(paths) if "ward" not in f.path.parts)
+        return chain(inside, [locked])
+
+    options = {"model": bundle, "output": output}
+    with monkeypatch.context() as patched:
+        patched.setattr(source, "discover", partly)
+        for _ in range(2):
+            assert medcnn.screen(films, **options).run().counts.images == 3
+        (row,) = read_errors(output / "errors.csv")
+        assert (row.path, row.stage) == ("ward", "folder")
+    assert medcnn.screen(films, **options).run().counts.error == 0
     assert len(list(read_worklist(output / "worklist.csv"))) == 5
 
 

@@ -4,6 +4,7 @@ Each process is looked after by one thread, which hands it a file at a time, kno
 therefore which file it died of, and starts another one in its place.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -16,12 +17,15 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from medcnn.bundle import BundleSpec
 from medcnn.errors import MedcnnError
 from medcnn.screening.options import Limits
 from medcnn.screening.wire import Failure, Reading, receive, receive_bytes, send_bytes
+
+if sys.platform == "linux":
+    import fcntl
 
 __all__ = ["Crew"]
 
@@ -314,20 +318,27 @@ def _spawn(stderr: IO[bytes]) -> subprocess.Popen[bytes]:
     packages = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     surroundings = {**os.environ, "PYTHONPATH": packages}
     surroundings |= dict.fromkeys(_ONE_THREAD, "1")
-    options: dict[str, Any] = {"pipesize": _PIPE_BYTES} if os.name == "posix" else {}
     try:
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             READER_COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
             env=surroundings,
             start_new_session=True,  # Ctrl-C is for the process that started it
-            **options,
         )
     except OSError as error:
         msg = f"A reader process cannot be started: {error.strerror}."
         raise MedcnnError(msg, hint="Use fewer workers: --workers 1.") from error
+    _widen(process.stdout)
+    return process
+
+
+def _widen(channel: IO[bytes] | None) -> None:
+    """Let a pipe hold a whole answer, where the system knows how and allows it."""
+    if sys.platform == "linux" and channel is not None:
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(channel.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _close(channel: IO[bytes]) -> None:

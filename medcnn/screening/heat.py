@@ -18,15 +18,15 @@ __all__ = ["HeatPainter"]
 _SPAN = 4.0
 _OPACITY = 0.6
 _STOPS = 9
-_MEANING = (
+_ABOVE_FLAG = (
     "Colour begins where an image that looked like this spot all over would just reach "
-    "the flag threshold, and is full where its odds would be {odds:.0f} times those. "
-    f"The scale is the same for every image. A map {LIMITS_OF_A_MAP}."
+    "the flag threshold, and is full where its odds would be {odds:.0f} times those."
 )
-_MEANING_SOFTMAX = (
-    "What a spot adds to the score of {label}, as if the whole image looked like it. "
-    f"The scale is the same for every image. A map {LIMITS_OF_A_MAP}."
+_FOR_LABEL = (
+    "Colour begins where a spot speaks for {label} at all, and is full where an image "
+    "that looked like it all over would have {odds:.0f} times the odds."
 )
+_ALWAYS = f"The scale is the same for every image. A map {LIMITS_OF_A_MAP}."
 
 
 class HeatPainter:
@@ -34,8 +34,10 @@ class HeatPainter:
 
     With global average pooling the score is the mean over the cells of the last
     feature map of what each cell says alone. A cell's colour is how far that lies above
-    what a flag takes, in log-odds, from 0 to 4; it is never stretched to an image's own
-    maximum, so that an image in which nothing speaks for the finding stays grey.
+    what a flag takes, in log-odds, from 0 to 4. Where a flag takes no evidence (the
+    head's bias alone suffices) and for softmax models, it is all that speaks for the
+    label. It is never stretched to an image's own maximum, so that an image in which
+    nothing speaks for the finding stays grey.
 
     Args:
         model: The open model.
@@ -46,11 +48,11 @@ class HeatPainter:
         self._model = model
         self._label = spec.labels[0]
         self._slope, self._low = 1.0, 0.0
-        meaning = _MEANING_SOFTMAX.format(label=self._label)
         if spec.activation == "sigmoid":
             bias = float(model.bundle.head()[1][0])
             self._slope, self._low = _flag_level(model, bias)
-            meaning = _MEANING.format(odds=math.exp(_SPAN))
+        words = _ABOVE_FLAG if self._low > 0 else _FOR_LABEL
+        meaning = words.format(label=self._label, odds=math.exp(_SPAN))
         places = np.linspace(0, 255, _STOPS).round().astype(int)
         colours = (f"#{bytes(rgb).hex()}" for rgb in colour_scale()[places])
         self.scale = HeatmapScale(
@@ -58,7 +60,7 @@ class HeatPainter:
             unit="log-odds",
             low=0.0,
             high=_SPAN,
-            meaning=meaning,
+            meaning=f"{meaning} {_ALWAYS}",
             colours=tuple(colours),
             opacity=(0.0, _OPACITY),
         )
