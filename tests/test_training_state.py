@@ -31,8 +31,10 @@ def small_module(**optimiser):
     return ClassifierModule(network, loss, recipe)
 
 
-def test_a_state_comes_back_as_it_was(tmp_path):
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_state_comes_back_as_it_was(tmp_path, layout):
     module = small_module()
+    module.network.to(memory_format=layout)
     optimiser = module.configure_optimizers()
     one = torch.rand(8, 1, 16, 16), torch.randint(0, 2, (8, 2)).float()
     module.training_step(one)["loss"].backward()
@@ -42,6 +44,7 @@ def test_a_state_comes_back_as_it_was(tmp_path):
     file = tmp_path / "last.safetensors"
     write_state(file, snapshot(module.network, None, optimiser, seen), record)
     other = small_module()
+    other.network.to(memory_format=layout)
     twin = other.configure_optimizers()
     tensors, told = read_state(file)
     assert restore(tensors, other.network, None, twin)["index"].tolist() == [3, 1]

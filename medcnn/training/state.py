@@ -79,10 +79,15 @@ def restore(
     network.load_state_dict(_below(tensors, "network."))
     if average is not None:
         average.load_state_dict(_below(tensors, "average."))
+    weights = [w for group in optimiser.param_groups for w in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for key, value in _below(tensors, "optimiser.").items():
         index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
+        weight = weights[int(index)]
+        moment = value.shape == weight.shape
+        # the fused optimiser runs over memory: a moment must lie as its weight does
+        laid = torch.empty_like(weight).copy_(value) if moment else value
+        state.setdefault(int(index), {})[name] = laid
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
     return _below(tensors, "seen.")
