@@ -1,7 +1,8 @@
-"""Codings that imagecodecs decodes: JPEG lossless and 12 bit, HTJ2K, RLE.
+"""Codings that imagecodecs decodes: JPEG lossless and 12 bit, HTJ2K.
 
-pydicom's own decoders of these are slow, absent, or not free to ship; the others are
-left to pydicom.
+pydicom's decoders of these are absent or not free to ship; the others are left to
+pydicom. Not its RLE decoder: imagecodecs 2026.3.6 writes past its buffer on a few
+mutated files and ends the process, which pydicom's cannot.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,6 @@ from pydicom.uid import (
     JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
-    RLELossless,
 )
 
 __all__ = ["frame_decoder"]
@@ -58,12 +58,6 @@ def _htj2k(frame: bytes, kind: np.dtype[Any]) -> Pixels:
     return np.asarray(imagecodecs.htj2k_decode(frame)).astype(kind, copy=False)
 
 
-def _rle(frame: bytes, kind: np.dtype[Any]) -> Pixels:
-    """Decode PS3.5 annex G run lengths; most significant bytes come first."""
-    order = kind.newbyteorder("<")
-    return np.frombuffer(imagecodecs.dicomrle_decode(frame, order), order)
-
-
 _GREY: dict[str, FrameDecoder] = {
     JPEGExtended12Bit: _jpeg,
     JPEGLossless: _jpeg,
@@ -71,7 +65,6 @@ _GREY: dict[str, FrameDecoder] = {
     HTJ2K: _htj2k,
     HTJ2KLossless: _htj2k,
     HTJ2KLosslessRPCL: _htj2k,
-    RLELossless: _rle,
 }
 _COLOUR: dict[str, FrameDecoder] = {
     JPEGLossless: _jpeg_as_is,

@@ -3,7 +3,7 @@
 from pydicom.dataset import Dataset
 
 from medcnn.image import Identity
-from medcnn.io.dicom.tags import text
+from medcnn.io.dicom.tags import sequence, text
 
 __all__ = ["facts_of", "identity_of", "warnings_of"]
 
@@ -60,5 +60,5 @@ def warnings_of(dataset: Dataset) -> list[str]:
 
 def _view_code(dataset: Dataset) -> str:
     """Return the meaning of (0054,0220) View Code Sequence."""
-    sequence = dataset.get("ViewCodeSequence")
-    return text(sequence[0], "CodeMeaning") if sequence else ""
+    codes = sequence(dataset, "ViewCodeSequence")
+    return text(codes[0], "CodeMeaning") if codes else ""

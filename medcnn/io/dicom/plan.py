@@ -17,7 +17,7 @@ from medcnn.io.dicom.frames import frame_headers
 from medcnn.io.dicom.grey import GreyPlan, plan_grey, render
 from medcnn.io.dicom.grid import plane_geometry
 from medcnn.io.dicom.stored import Layout, container, layout_of
-from medcnn.io.dicom.tags import numbers
+from medcnn.io.dicom.tags import broken_as_decode_error, numbers
 
 __all__ = ["Plan", "common_type", "decode", "make_plan", "steps_in_words"]
 
@@ -66,17 +66,8 @@ def make_plan(dataset: Dataset, keyword: str, path: Path | None) -> Plan:
     Raises:
         ReadError: If the header contradicts itself or its frames make no volume.
     """
-    layout = layout_of(dataset, keyword, path)
-    frames = frame_headers(dataset, layout.frames)
-    headers = frames or [dataset]
-    grey: tuple[GreyPlan, ...] = ()
-    if check_photometric(layout, path):
-        plans = (plan_grey(header, layout, path) for header in headers)
-        grey = _one_if_same(tuple(plans))
-    notes = warnings_of(dataset)
-    notes += list(dict.fromkeys(note for plan in grey for note in plan.warnings))
-    order, geometry, doubts = _grid(headers, layout, path)
-    return Plan(layout, grey, order, geometry, (*notes, *doubts))
+    with broken_as_decode_error(path, "its header is broken"):
+        return _make_plan(dataset, keyword, path)
 
 
 def decode(
@@ -131,6 +122,21 @@ def steps_in_words(plans: Sequence[Plan]) -> tuple[str, ...]:
         *first,
         f"the steps differ between slices in their numbers: {len(forms)} forms",
     )
+
+
+def _make_plan(dataset: Dataset, keyword: str, path: Path | None) -> Plan:
+    """Do what `make_plan` says."""
+    layout = layout_of(dataset, keyword, path)
+    frames = frame_headers(dataset, layout.frames)
+    headers = frames or [dataset]
+    grey: tuple[GreyPlan, ...] = ()
+    if check_photometric(layout, path):
+        plans = (plan_grey(header, layout, path) for header in headers)
+        grey = _one_if_same(tuple(plans))
+    notes = warnings_of(dataset)
+    notes += list(dict.fromkeys(note for plan in grey for note in plan.warnings))
+    order, geometry, doubts = _grid(headers, layout, path)
+    return Plan(layout, grey, order, geometry, (*notes, *doubts))
 
 
 def _one_if_same(plans: tuple[GreyPlan, ...]) -> tuple[GreyPlan, ...]:

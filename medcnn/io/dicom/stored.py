@@ -121,6 +121,9 @@ def container(dataset: Dataset, layout: Layout, path: Path | None) -> npt.NDArra
     Raises:
         DecodeError: If the pixels are broken, cut off, or no decoder knows them.
     """
+    if not layout.syntax.is_transfer_syntax:
+        msg = f"its transfer syntax {layout.syntax} is none of DICOM's."
+        raise DecodeError(msg, path=path)
     if layout.syntax.is_encapsulated:
         frames = _encapsulated(dataset, layout, path)
         pixels = _decode_frames(frames, layout, path)

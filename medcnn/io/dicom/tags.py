@@ -9,16 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.sequence import Sequence
 
 from medcnn.errors import DecodeError, MedcnnError
 
-__all__ = ["FOREIGN_ERRORS", "broken_as_decode_error", "number", "numbers", "text"]
+__all__ = [
+    "FOREIGN_ERRORS",
+    "broken_as_decode_error",
+    "number",
+    "numbers",
+    "sequence",
+    "text",
+]
 
 FOREIGN_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    BytesLengthException,
     EOFError,
     InvalidDicomError,
     LookupError,
@@ -62,6 +71,12 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
     return found if all(math.isfinite(part) for part in found) else ()
 
 
+def sequence(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence; [] if absent, empty or unreadable."""
+    value = _value(dataset, keyword)
+    return list(value) if isinstance(value, Sequence) else []
+
+
 def number(dataset: Dataset, keyword: str) -> float | None:
     """Return an attribute's first finite number, or None."""
     found = numbers(dataset, keyword)
@@ -96,6 +111,6 @@ def _value(dataset: Dataset, keyword: str) -> Any:
     """Return an attribute's value; None where it is absent, empty or unreadable."""
     try:
         value = dataset.get(keyword)
-    except (*_BAD_VALUE, RuntimeError, NotImplementedError):
+    except FOREIGN_ERRORS:
         return None
     return None if value is None or value == "" else value
