@@ -38,7 +38,9 @@ def nih_rows(folder: Path) -> Iterator[Row]:
     """Yield a row for each adult radiograph.
 
     lung_opacity is known only where a radiologist of the RSNA challenge graded it; the
-    other findings are mined from the report, and noisy.
+    other findings are mined from the report, and noisy. A training image whose mined
+    label and whose radiologist's grade contradict each other does not teach what is
+    abnormal; validation keeps the mined label, right or wrong.
     """
     for case in _read(folder / "metadata.csv"):
         mined = set(case["nih_labels"].split("|"))
@@ -47,7 +49,7 @@ def nih_rows(folder: Path) -> Iterator[Row]:
             for label, names in LABELS.items()
         }
         opacity = case["rsna_opacity"]
-        row["abnormal"] = int(case["abnormal"])
+        row["abnormal"] = "" if _contradicts(case) else int(case["abnormal"])
         row["lung_opacity"] = int(float(opacity)) if opacity else ""
         yield row | {
             "path": str(folder / "images" / case["image"]),
@@ -61,6 +63,13 @@ def nih_rows(folder: Path) -> Iterator[Row]:
             "sex": case["sex"],
             "rsna_class": case["rsna_class"],
         }
+
+
+def _contradicts(case: dict[str, str]) -> bool:
+    """Say whether a training image's grade and its mined label disagree."""
+    if case["split"] != "train" or not case["rsna_class"]:
+        return False
+    return (case["rsna_class"] != "Normal") != (case["abnormal"] == "1")
 
 
 def kermany_rows(folder: Path) -> Iterator[Row]:

@@ -56,7 +56,7 @@ def build(
     Examples:
         >>> network = build("basic_cnn", dims=3, in_channels=1, labels=2)
         >>> sum(weight.numel() for weight in network.parameters())
-        293442
+        291714
     """
     if name not in NETWORKS:
         msg = f"network {name!r} is unknown, expected one of {', '.join(NETWORKS)}"

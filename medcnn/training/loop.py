@@ -36,7 +36,7 @@ from medcnn.training.state import (
     write_weights,
 )
 
-__all__ = ["BEST", "LAST", "Loop", "Material", "epoch_plan"]
+__all__ = ["BEST", "LAST", "Loop", "Material", "epoch_plan", "fabric_of"]
 
 BEST = "best.safetensors"
 LAST = "last.safetensors"
@@ -95,7 +95,7 @@ class Loop:
         if recipe.input.dims == 2:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.module = ClassifierModule(network, loss, recipe)
-        self.fabric = _fabric(material)
+        self.fabric = fabric_of(material)
         self.optimiser = self.module.configure_optimizers()
         self.wrapped, self.stepper = self.fabric.setup(self.module, self.optimiser)
         self.average = copy.deepcopy(network) if recipe.optimiser.ema else None
@@ -296,7 +296,7 @@ def _side(recipe: Recipe, epoch: int) -> int:
     return max(recipe.input.shape[-2:])
 
 
-def _fabric(material: Material) -> Fabric:
+def fabric_of(material: Material) -> Fabric:
     """Return Lightning's hand on the device that was chosen."""
     kind, _, number = material.device.partition(":")
     wanted = material.recipe.run.precision

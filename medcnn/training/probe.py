@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from medcnn.networks import Classifier
 from medcnn.training.batches import full_batches
-from medcnn.training.loop import Material, epoch_plan
+from medcnn.training.loop import Material, epoch_plan, fabric_of
 
 __all__ = ["fit_probe", "start_head"]
 
@@ -87,8 +87,11 @@ def _features(
     network.eval().to(material.device)
     pooled = []
     size = material.recipe.optimiser.batch_size
+    fabric = fabric_of(material)
     for images in full_batches(material.pixels, indices, size):
         batch = ((images - spec.mean) / spec.std).to(material.device)
-        pooled.append(network.body(batch).flatten(2).mean(2).float().cpu())
+        with fabric.autocast():
+            features = network.body(batch)
+        pooled.append(features.float().flatten(2).mean(2).cpu())
         tick(len(images))
     return torch.cat(pooled).double().numpy()
