@@ -113,6 +113,10 @@ class SeveralSeriesError(ReadError):
         super().__init__(message, path=path, hint=hint)
         self.series = series
 
+    def __reduce__(self) -> tuple[object, ...]:
+        kept = super().__reduce__()
+        return (*kept, {"series": self.series})
+
 
 class GeometryError(MedcnnError):
     """A grid or a millimetre operation makes no sense."""

@@ -7,11 +7,11 @@ LPS; `Geometry.from_lps` is the one place where the two meet.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import permutations
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from medcnn.errors import GeometryError
 
@@ -198,9 +198,11 @@ class Geometry:
         One-to-one by assignment, so that even 45 degrees gives a valid answer.
         """
         cosines = self.directions.T  # (voxel axis, world axis)
-        _, axes = linear_sum_assignment(-np.abs(cosines))
+        axes = max(
+            permutations(range(3)), key=lambda p: np.abs(cosines[range(3), p]).sum()
+        )
         signs = [bool(cosines[row, axis] >= 0) for row, axis in enumerate(axes)]
-        return [int(axis) for axis in axes], signs
+        return list(axes), signs
 
 
 def _world_axis(code: str) -> tuple[int, bool]:
