@@ -63,7 +63,7 @@ def _draw(rows: Rows, name: str) -> Figure:
     loss, auc = figure.subplots(1, 2)
     _lines(loss, rows, "loss")
     _lines(auc, rows, "auc")
-    best = max(rows, key=lambda row: row["val_auc"] or 0)
+    best = max(rows, key=_merit)
     for axes in (loss, auc):
         axes.axvline(best["epoch"] or 0, color="0.6", linestyle=":", linewidth=1)
         axes.set_xlabel("epoch")
@@ -74,6 +74,11 @@ def _draw(rows: Rows, name: str) -> Figure:
     text = f"best: {best['val_auc']:.3f} in epoch {best['epoch']:.0f}"
     auc.legend(title=text, frameon=False, loc="lower right")
     return figure
+
+
+def _merit(row: dict[str, float | None]) -> tuple[float, float]:
+    """Order epochs as the training does: by score, then by loss."""
+    return row["val_auc"] or 0, -(row["val_loss"] or 0)
 
 
 def _lines(axes: Axes, rows: Rows, what: str) -> None:
