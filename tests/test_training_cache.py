@@ -8,9 +8,7 @@ from trainings import write_blobs
 from medcnn.dataset import content_hashes, read_cases
 from medcnn.errors import DataError
 from medcnn.training.cache import build_cache
-from medcnn.training.recipe import (
-    Input,
-)
+from medcnn.training.sections import Input
 
 
 def test_the_cache_holds_what_preprocessing_makes_and_is_made_once(tmp_path):

@@ -10,9 +10,7 @@ from torch.nn import functional
 
 from medcnn.errors import RecipeError
 from medcnn.training.loss import MaskedCrossEntropy, positive_weights
-from medcnn.training.recipe import (
-    Loss,
-)
+from medcnn.training.sections import Loss
 
 
 def loss_of(labels=("a", "b", "c"), *, softmax=False, positive=None, **keys):

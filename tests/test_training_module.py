@@ -9,12 +9,8 @@ import torch
 from medcnn.networks import build
 from medcnn.training.loss import MaskedCrossEntropy
 from medcnn.training.module import ClassifierModule
-from medcnn.training.recipe import (
-    Input,
-    Loss,
-    Optimiser,
-    Recipe,
-)
+from medcnn.training.recipe import Recipe
+from medcnn.training.sections import Input, Loss, Optimiser
 
 
 def both_labels():

@@ -3,10 +3,7 @@
 import pytest
 
 from medcnn.errors import RecipeError
-from medcnn.training.recipe import (
-    Recipe,
-    read_recipe,
-)
+from medcnn.training.recipe import Recipe, read_recipe
 
 
 def test_a_recipe_is_read_from_toml_with_paths_relative_to_it(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.preprocessing.resample import resize
-from medcnn.training.recipe import Augmentation
+from medcnn.training.sections import Augmentation
 
 __all__ = ["at_side", "augment", "generator"]
 

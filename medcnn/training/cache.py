@@ -14,7 +14,7 @@ from medcnn.dataset import CaseTable
 from medcnn.errors import DataError, MedcnnError, OutputError
 from medcnn.io import load
 from medcnn.preprocessing import Preprocessing
-from medcnn.training.recipe import Input
+from medcnn.training.sections import Input
 
 __all__ = ["Pixels", "build_cache"]
 

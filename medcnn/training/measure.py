@@ -20,7 +20,8 @@ from medcnn.metrics.operating import (
 )
 from medcnn.metrics.roc import delong_ci
 from medcnn.training.answers import Answers
-from medcnn.training.recipe import ExtraTruth, Recipe, Rule
+from medcnn.training.recipe import Recipe
+from medcnn.training.sections import ExtraTruth, Rule
 
 __all__ = ["Achieved", "achieved", "calibrations", "operating_points", "scores"]
 
