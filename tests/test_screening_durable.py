@@ -76,23 +76,44 @@ def test_500_radiographs_killed_twice_end_in_the_same_bytes(bundle, tmp_path):
     assert sum(session.files for session in sessions) == 500
 
 
+_COUNTING = """
+import sys, medcnn
+folder, model, output = sys.argv[1:4]
+def tell(done, _found):
+    print(done, flush=True)
+medcnn.screen(folder, model=model, output=output, heatmaps="all", report=False,
+              progress=tell).run()
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_soon_and_it_can_go_on(bundle, tmp_path, number):
     films, output, oracle = (tmp_path / name for name in ("films", "out", "oracle"))
     write_films(films, 300)
     _unbroken(films, bundle, oracle)
-    process = begin(films, bundle, output)
-    process.stdout.readline()
+    process = begin(films, bundle, output, script=_COUNTING)
+    while int(process.stdout.readline()) == 0:
+        pass
     process.send_signal(number)
     said, _ = process.communicate(timeout=5)
     assert process.returncode == -number
     assert not (output / "worklist.csv").exists()
-    safe = 1 + len(said.splitlines())
     _unbroken(films, bundle, output)
     _assert_same(output, oracle, 300)
     first, second = read_run(output / "run.json").sessions
     assert (first.ended, second.ended) == ("stopped", "done")
-    assert safe <= first.files < 300
+    assert int(said.split()[-1]) == first.files < 300
+
+
+def test_handlers_of_signals_are_as_before_after_a_run(bundle, tmp_path):
+    write_films(tmp_path / "films", 2)
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    medcnn.screen(tmp_path / "films", model=bundle, output=tmp_path / "a").run()
+    cases = iter(medcnn.screen(tmp_path / "films", model=bundle, output=tmp_path / "b"))
+    next(cases)
+    now = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    cases.close()
+    assert now == before == [signal.getsignal(n) for n in (2, 15)]
 
 
 def test_two_runs_into_one_folder_are_refused(bundle, tmp_path):

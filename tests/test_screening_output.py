@@ -196,8 +196,11 @@ def test_a_file_that_may_not_be_read_is_a_row(bundle, open_folder, monkeypatch):
     films = open_folder / "films"
     write_films(films, 2)
     (films / "film0001.dcm").chmod(0o600)
-    program = "import os; from medcnn.screening.reader import main\n"
-    program += f"os.setgroups([]); os.setuid({NOBODY}); main()"
+    program = (
+        "import os; from medcnn.screening.reader import load, main\n"
+        f"load({str(films / 'film0000.dcm')!r})  # so that all is imported\n"
+        f"os.setgroups([]); os.setuid({NOBODY}); main()"
+    )
     monkeypatch.setattr(crew_module, "READER_COMMAND", (sys.executable, "-c", program))
     good, bad = medcnn.screen(films, model=bundle, output=open_folder / "out")
     assert (good.stage, bad.stage) == ("", "open")

@@ -121,7 +121,8 @@ class Flow:
                 if case is None:
                     case = self._conclude(item, answer)
                     fresh.append(Finished(case, item.fingerprint))
-                    writing.append(hands.submit(self._draw, case, item, answer))
+                    if case.thumbnail:
+                        writing.append(hands.submit(self._draw, case, item, answer))
                 cases.append(case)
             for done in writing:
                 done.result()
@@ -226,7 +227,7 @@ class Flow:
     def _draw(self, case: CaseResult, item: Item, answer: Answer | None) -> None:
         """Write the pictures of a case."""
         reading = item.reading
-        if reading is None or not reading.pictures:
+        if reading is None:
             return
         place = len(reading.pictures) // 2
         levels = None
@@ -236,8 +237,7 @@ class Flow:
             if levels.any():
                 place = int(levels.max(axis=(0, 1)).argmax())
         picture = reading.pictures[place]
-        if case.thumbnail:
-            write_whole(self._output / case.thumbnail, picture)
+        write_whole(self._output / case.thumbnail, picture)
         if case.heatmap and levels is not None and self._painter is not None:
             painted = self._painter.paint(picture, levels[..., place])
             write_whole(self._output / case.heatmap, painted)

@@ -44,9 +44,9 @@ def name_of(path: Path, root: Path | None) -> str:
         >>> name_of(Path("/films/a\nb.dcm"), Path("/films"))
         'a\\x0ab.dcm'
     """
-    inside = root is not None and path.is_relative_to(root) and path != root
-    shown = path.relative_to(root) if inside and root is not None else path
-    text = shown.as_posix()
+    text = path.as_posix()
+    if root is not None:
+        text = text.removeprefix(root.as_posix().rstrip("/") + "/")
     if text.isprintable() and "\\" not in text:
         return text
     return "".join(_escaped(c) for c in text)
@@ -68,7 +68,7 @@ def picture_stem(name: str) -> str:
 
     Examples:
         >>> picture_stem("ward 3/Doe^John.dcm")
-        '4dffb08cf6c6bc62bc43a6b4'
+        'faada828d49989e7df1a2e35'
     """
     return hashlib.sha256(name.encode()).hexdigest()[:24]
 

@@ -24,7 +24,7 @@ from medcnn.screening.publish import describe_run, is_published, publish, versio
 from medcnn.screening.signals import StopAsked, listening
 from medcnn.screening.source import Source
 from medcnn.screening.store import Store
-from medcnn.worklist import HEATMAPS, THUMBNAILS, RunRecord, read_run
+from medcnn.worklist import HEATMAPS, RUN, THUMBNAILS, RunRecord, read_run
 
 __all__ = ["Screening", "screen"]
 
@@ -143,37 +143,47 @@ class Screening:
     def run(self) -> RunRecord:
         """Work to the end and return what run.json says.
 
+        SIGINT and SIGTERM end it after what is in hand is saved.
+
         Raises:
             OutputError: If the output fills up or fails; what is finished stays.
             MedcnnError: If reader processes or the engine cannot be started.
         """
-        for _ in self:
-            pass
-        return read_run(self._output / "run.json")
+        asked = StopAsked()
+        with listening(asked):
+            for _ in self._cases(asked):
+                pass
+        asked.deliver()
+        return read_run(self._output / RUN)
 
     def __iter__(self) -> Iterator[CaseResult]:
         """Yield every case in the order of the files, each after it is safe on disk.
 
         Those that an earlier session finished are among them. At the end the final
-        files are written. SIGINT and SIGTERM end it after what is in hand is saved.
+        files are written. A SIGINT or SIGTERM while it works, not while its caller
+        does, ends it after what is in hand is saved.
 
         Raises:
             OutputError: If the output fills up or fails; what is finished stays.
             MedcnnError: If reader processes or the engine cannot be started.
         """
+        asked = StopAsked()
+        yield from self._cases(asked)
+        asked.deliver()
+
+    # ------------------------------------------------------------------ helpers
+
+    def _cases(self, asked: StopAsked) -> Iterator[CaseResult]:
+        """Yield every case, and write the final files unless asked to stop."""
         with ExitStack() as open_things:
             open_things.enter_context(FolderLock(self._output))
             store = open_things.enter_context(Store(self._output))
             self._claim(store)
             for folder in (HEATMAPS, THUMBNAILS):
                 make_folder(self._output / folder)
-            asked = StopAsked()
             yield from self._work(store, asked)
             if not asked:
                 self._finish(store)
-        asked.deliver()
-
-    # ------------------------------------------------------------------ helpers
 
     def _claim(self, store: Store) -> None:
         """Make sure that the store is this run's.

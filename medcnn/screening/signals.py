@@ -15,10 +15,12 @@ class StopAsked:
 
     Attributes:
         number: The signal; None while nobody asked.
+        is_listening: Whether signals are noted here at present.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.is_listening = False
 
     def __bool__(self) -> bool:
         return self.number is not None
@@ -39,9 +41,10 @@ def listening(asked: StopAsked) -> Iterator[None]:
     """Note SIGINT and SIGTERM instead of being broken off by them.
 
     A second signal does break off. Outside the main thread, where Python handles no
-    signals, nothing changes.
+    signals, and within another `listening` to the same, nothing changes.
     """
-    if threading.current_thread() is not threading.main_thread():
+    in_main = threading.current_thread() is threading.main_thread()
+    if asked.is_listening or not in_main:
         yield
         return
     before: dict[int, Any] = {}
@@ -57,7 +60,9 @@ def listening(asked: StopAsked) -> Iterator[None]:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) not in {signal.SIG_IGN, None}:
             before[number] = signal.signal(number, note)
+    asked.is_listening = True
     try:
         yield
     finally:
+        asked.is_listening = False
         restore()

@@ -38,9 +38,9 @@ class Source:
     def items(self, store: Store) -> Iterator[Item]:
         """Yield what there is to do, with what earlier sessions did of it."""
         root = self._root(store)
-        inside = self._output.resolve()
+        inside = os.path.join(self._output.resolve(), "")  # noqa: PTH118 - as a prefix
         for found in discover(self._paths):
-            if found.path.is_relative_to(inside):
+            if os.fspath(found.path).startswith(inside):
                 continue  # our own pictures
             name = name_of(found.path, root)
             print_of_file = _fingerprint(found.path)
