@@ -57,6 +57,8 @@ GRAPH = "graph.onnx"
 GATE = "gate.safetensors"
 CARD = "CARD.md"
 
+_READABLE = 0o644
+
 Argument = bool | int | float | str
 
 
@@ -275,6 +277,8 @@ def write_bundle(
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
             (partial / name).write_bytes(content)
         found = sorted(p for p in partial.rglob("*") if p.is_file())
+        for file in found:  # safetensors writes for the owner alone
+            file.chmod(_READABLE)
         sums = {p.relative_to(partial).as_posix(): file_sha256(p) for p in found}
         spec = draft.model_copy(update={"files": sums})
         text = spec.model_dump_json(indent=2) + "\n"
@@ -336,7 +340,11 @@ def _check_file(root: Path, name: str, expected: str) -> None:
     if not path.is_file():
         msg = f"{root} lacks {name}"
         raise BundleError(msg, hint="Copy the bundle again.")
-    found = file_sha256(path)
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}"
+        raise BundleError(msg, hint="Make it readable for this user.") from error
     if found != expected:
         msg = f"{path} has checksum {found[:12]}..., expected {expected[:12]}..."
         raise BundleError(msg, hint="The file was altered or damaged: copy it again.")

@@ -31,6 +31,20 @@ def test_a_bundle_comes_back_as_it_was_written(bundle):
     assert bias.shape == (2,)
 
 
+def test_every_file_is_readable_for_all_users(bundle):
+    modes = [p.stat().st_mode & 0o444 for p in bundle.path.rglob("*") if p.is_file()]
+    assert set(modes) == {0o444}
+
+
+def test_a_file_that_cannot_be_read_is_named(bundle, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("medcnn.bundle.file_sha256", refuse)
+    with pytest.raises(BundleError, match="cannot be read: Permission denied"):
+        open_bundle(bundle.path)
+
+
 def test_an_altered_weight_is_refused_by_its_checksum(bundle):
     content = bytearray((bundle.path / WEIGHTS).read_bytes())
     content[-1] ^= 1
