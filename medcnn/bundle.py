@@ -142,6 +142,8 @@ class BundleSpec(_Record):
         activation: "sigmoid" for labels that may occur together, "softmax" for classes
             of which exactly one is true.
         labels: The main label first.
+        heatmap_span: How many log-odds above the flag threshold a spot must lie to get
+            the hottest display colour; None if it was not measured.
         files: SHA-256 of every other file of the bundle.
     """
 
@@ -160,6 +162,7 @@ class BundleSpec(_Record):
     gate: GateRules = GateRules()
     training: TrainingFacts
     evaluation: tuple[Score, ...] = ()
+    heatmap_span: float | None = Field(default=None, gt=0)
     files: dict[str, str]
 
     @model_validator(mode="after")

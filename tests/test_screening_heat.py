@@ -163,7 +163,7 @@ def test_the_legend_says_what_the_colours_mean(model):
         0,
         4,
     )
-    assert "55 times" in scale.meaning
+    assert "gain 4 log-odds" in scale.meaning
     assert len(scale.colours) == 9
     assert all(colour.startswith("#") for colour in scale.colours)
 

@@ -1,12 +1,11 @@
 """Pictures of what moved a score, on one scale for every image of a run."""
 
-import math
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from medcnn.explanation.overlay import colour_scale, heat_layer, lay_over
+from medcnn.explanation.scale import DEFAULT_SPAN, flag_level
 from medcnn.model import Model
 from medcnn.preprocessing import Prepared
 from medcnn.results import LIMITS_OF_A_MAP
@@ -15,16 +14,15 @@ from medcnn.worklist import HeatmapScale
 
 __all__ = ["HeatPainter"]
 
-_SPAN = 4.0
 _OPACITY = 0.6
 _STOPS = 9
 _ABOVE_FLAG = (
     "Colour begins where an image that looked like this spot all over would just reach "
-    "the flag threshold, and is full where its odds would be {odds:.0f} times those."
+    "the flag threshold, and is full at {span:.3g} log-odds more than that."
 )
 _FOR_LABEL = (
     "Colour begins where a spot speaks for {label} at all, and is full where an image "
-    "that looked like it all over would have {odds:.0f} times the odds."
+    "that looked like it all over would gain {span:.3g} log-odds."
 )
 _ALWAYS = f"The scale is the same for every image. A map {LIMITS_OF_A_MAP}."
 
@@ -34,10 +32,10 @@ class HeatPainter:
 
     With global average pooling the score is the mean over the cells of the last
     feature map of what each cell says alone. A cell's colour is how far that lies above
-    what a flag takes, in log-odds, from 0 to 4. Where a flag takes no evidence (the
-    head's bias alone suffices) and for softmax models, it is all that speaks for the
-    label. It is never stretched to an image's own maximum, so that an image in which
-    nothing speaks for the finding stays grey.
+    what a flag takes, in log-odds, from 0 to the bundle's `heatmap_span`. Where a flag
+    takes no evidence (the head's bias alone suffices) and for softmax models, it is all
+    that speaks for the label. It is never stretched to an image's own maximum, so that
+    an image in which nothing speaks for the finding stays grey.
 
     Args:
         model: The open model.
@@ -47,19 +45,18 @@ class HeatPainter:
         spec = model.spec
         self._model = model
         self._label = spec.labels[0]
-        self._slope, self._low = 1.0, 0.0
-        if spec.activation == "sigmoid":
-            bias = float(model.bundle.head()[1][0])
-            self._slope, self._low = _flag_level(model, bias)
+        bias = float(model.bundle.head()[1][0])
+        self._slope, self._low = flag_level(spec, bias)
+        self._span = spec.heatmap_span or DEFAULT_SPAN
         words = _ABOVE_FLAG if self._low > 0 else _FOR_LABEL
-        meaning = words.format(label=self._label, odds=math.exp(_SPAN))
+        meaning = words.format(label=self._label, span=self._span)
         places = np.linspace(0, 255, _STOPS).round().astype(int)
         colours = (f"#{bytes(rgb).hex()}" for rgb in colour_scale()[places])
         self.scale = HeatmapScale(
             label=self._label,
             unit="log-odds",
             low=0.0,
-            high=_SPAN,
+            high=self._span,
             meaning=f"{meaning} {_ALWAYS}",
             colours=tuple(colours),
             opacity=(0.0, _OPACITY),
@@ -81,24 +78,12 @@ class HeatPainter:
         alone = small * np.float32(self._slope * relevance.size)
         return np.asarray(np.maximum(alone - self._low, 0), dtype=np.float32)
 
-    @staticmethod
-    def paint(picture: bytes, levels: npt.NDArray[np.float32]) -> bytes:
+    def paint(self, picture: bytes, levels: npt.NDArray[np.float32]) -> bytes:
         """Lay levels, (columns, rows), over a JPEG picture; return a PNG."""
         coded = np.frombuffer(picture, np.uint8)
         bgr = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-        layer = heat_layer(np.ascontiguousarray(levels.T), top=_SPAN)
+        layer = heat_layer(np.ascontiguousarray(levels.T), top=self._span)
         rgb = np.asarray(bgr, np.uint8)[..., ::-1]
         mixed = lay_over(rgb, layer, opacity=_OPACITY)
         flat = np.ascontiguousarray(mixed[..., ::-1])
         return bytes(cv2.imencode(".png", flat, (cv2.IMWRITE_PNG_COMPRESSION, 3))[1])
-
-
-def _flag_level(model: Model, bias: float) -> tuple[float, float]:
-    """Return the slope of the log-odds, and where the head's sum reaches a flag."""
-    spec = model.spec
-    platt = next((c for c in spec.calibration if c.label == spec.labels[0]), None)
-    slope = 1.0 if platt is None or platt.slope <= 0 else platt.slope
-    intercept = 0.0 if platt is None else platt.intercept
-    flag = min(max(spec.operating_points[0].flag, 1e-6), 1 - 1e-6)
-    wanted = math.log(flag / (1 - flag))
-    return slope, max(wanted - intercept - slope * bias, 0.0)

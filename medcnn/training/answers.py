@@ -28,6 +28,7 @@ class Answers:
         table: The cases.
         logits: (N, L).
         features: Pooled feature vectors, (N, F).
+        peaks: The head's highest sum of any cell for the main label, (N,).
         reasons: Why the gate's rules refuse a case by its facts; "" if they do not.
         smallest: The shortest side of all images, in pixels.
     """
@@ -35,6 +36,7 @@ class Answers:
     table: CaseTable
     logits: npt.NDArray[np.float32]
     features: npt.NDArray[np.float32]
+    peaks: npt.NDArray[np.float32]
     reasons: tuple[str, ...]
     smallest: int
 
@@ -86,13 +88,15 @@ def ask(
         sides.append(min(image.shape[:2]))
         return spec.preprocessing.apply(image).tensor
 
-    logits, features = [], []
+    row = bundle.head()[0][0]
+    logits, features, peaks = [], [], []
     with reporter.bar(what, len(table.cases)) as tick:
         tensors = (prepare(load(case.path)) for case in table.cases)
         for outputs in engine.stream(tensors):
             logits.append(outputs.logits)
             pooled = outputs.features.reshape(len(outputs.features), -1).mean(axis=1)
             features.append(pooled)
+            peaks.append(np.tensordot(row, outputs.features, axes=1).max())
             tick(1, engine.name)
-    told = np.array(logits), np.array(features)
+    told = np.array(logits), np.array(features), np.array(peaks, np.float32)
     return Answers(table, *told, reasons=tuple(reasons), smallest=min(sides))

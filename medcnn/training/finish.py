@@ -28,6 +28,7 @@ from medcnn.bundle import (
 from medcnn.dataset import CaseTable
 from medcnn.engines import open_engine
 from medcnn.errors import DataError
+from medcnn.explanation.scale import measured_span
 from medcnn.gate import FeatureModel, GateRules
 from medcnn.io import load
 from medcnn.model import Model
@@ -200,7 +201,11 @@ def _decide(
         spec = spec.model_copy(update={"calibration": fitted})
     told = val.probabilities(spec, bundle)
     points = operating_points(val.table, told, chosen, rule, on)
-    changes: dict[str, object] = {"operating_points": points}
+    spec = spec.model_copy(update={"operating_points": points})
+    flagged = told[:, 0] >= points[0].flag
+    bias = float(bundle.head()[1][0])
+    span = measured_span(spec, bias, val.peaks[flagged])
+    changes: dict[str, object] = {"heatmap_span": span}
     if gate is not None:
         limit = float(np.quantile(gate.distance(val.features), _OOD_QUANTILE))
         frozen = {"ood_limit": limit, "ood_quantile": _OOD_QUANTILE}
