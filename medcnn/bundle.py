@@ -19,16 +19,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from medcnn.errors import BundleError, OutputError
-from medcnn.gate import FeatureModel, GateRules
-from medcnn.preprocessing import Preprocessing
+from medcnn.bundle_spec import (
+    BundleSpec,
+    Calibration,
+    HeadNames,
+    InputSpec,
+    NetworkSpec,
+    OperatingPoint,
+    Score,
+    TrainingFacts,
+)
+from medcnn.errors import BundleError, DataError, OutputError
+from medcnn.gate import FeatureModel
 
 __all__ = [
     "CARD",
@@ -58,123 +68,8 @@ GATE = "gate.safetensors"
 CARD = "CARD.md"
 
 _READABLE = 0o644
-
-Argument = bool | int | float | str
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NetworkSpec(_Record):
-    """A name in `medcnn.networks.NETWORKS`, and the arguments it is built with."""
-
-    name: str
-    arguments: dict[str, Argument] = Field(default_factory=dict)
-
-
-class HeadNames(_Record):
-    """Which weights form the linear head: what a class activation map needs."""
-
-    weight: str
-    bias: str
-
-
-class InputSpec(_Record):
-    """What the model takes."""
-
-    dims: Literal[2, 3]
-    channels: int = Field(ge=1)
-    shape: tuple[int, ...]
-
-
-class OperatingPoint(_Record):
-    """Two thresholds on one label's probability, and how they were chosen."""
-
-    label: str
-    flag: float = Field(ge=0, le=1)
-    review: float = Field(ge=0, le=1)
-    rule: str
-    chosen_on: str
-
-
-class Calibration(_Record):
-    """Platt scaling of one label: probability = sigmoid(slope * logit + intercept).
-
-    References:
-        [1] Platt, Probabilistic outputs for support vector machines, 1999.
-    """
-
-    label: str
-    slope: float = 1.0
-    intercept: float = 0.0
-    fitted_on: str
-
-
-class TrainingFacts(_Record):
-    """Where the weights come from."""
-
-    date: str
-    commit: str
-    data_sha256: str
-    seed: int
-    recipe: dict[str, Any]
-    environment: dict[str, str]
-
-
-class Score(_Record):
-    """One measured area under the ROC curve, with the counts behind it."""
-
-    data: str
-    subgroup: str = "all"
-    label: str
-    n_positive: int = Field(ge=0)
-    n_negative: int = Field(ge=0)
-    auroc: float = Field(ge=0, le=1)
-    ci95: tuple[float, float]
-    method: str
-
-
-class BundleSpec(_Record):
-    """All of bundle.json.
-
-    Attributes:
-        activation: "sigmoid" for labels that may occur together, "softmax" for classes
-            of which exactly one is true.
-        labels: The main label first.
-        heatmap_span: How many log-odds above the flag threshold a spot must lie to get
-            the hottest display colour; None if it was not measured.
-        files: SHA-256 of every other file of the bundle.
-    """
-
-    format: Literal[1] = 1
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    version: str
-    summary: str
-    network: NetworkSpec
-    head: HeadNames
-    input: InputSpec
-    preprocessing: Preprocessing
-    labels: tuple[str, ...] = Field(min_length=1)
-    activation: Literal["sigmoid", "softmax"] = "sigmoid"
-    operating_points: tuple[OperatingPoint, ...]
-    calibration: tuple[Calibration, ...] = ()
-    gate: GateRules = GateRules()
-    training: TrainingFacts
-    evaluation: tuple[Score, ...] = ()
-    heatmap_span: float | None = Field(default=None, gt=0)
-    files: dict[str, str]
-
-    @model_validator(mode="after")
-    def _every_label_has_its_point(self) -> "BundleSpec":
-        points = tuple(point.label for point in self.operating_points)
-        if points != self.labels:
-            msg = f"operating points are for {points}, the labels are {self.labels}"
-            raise ValueError(msg)
-        if any(part.label not in self.labels for part in self.calibration):
-            msg = "calibration names a label that the model does not have"
-            raise ValueError(msg)
-        return self
+_DAMAGED = "The file was altered or damaged: copy it again."
+_FOREIGN = "Another version of medcnn wrote it, or somebody by hand: copy it again."
 
 
 @dataclass(frozen=True)
@@ -196,28 +91,50 @@ class Bundle:
 
     def weights(self) -> Mapping[str, npt.NDArray[Any]]:
         """Read all weights by name."""
-        return load_file(self.path / WEIGHTS)
+        return _tensors(self.path / WEIGHTS)
 
     def head(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Return the linear head: weight (labels, F) and bias (labels,).
 
         Raises:
-            BundleError: If the names of bundle.json are not among the weights.
+            BundleError: If the names of bundle.json are not among the weights, or
+                their shapes are not those of a linear head.
         """
         weights = self.weights()
         names = self.spec.head
         missing = [n for n in (names.weight, names.bias) if n not in weights]
         if missing:
             msg = f"{self.path / WEIGHTS} lacks the head's weights {missing}"
-            raise BundleError(msg)
-        weight = weights[names.weight].astype(np.float32)
-        return weight, weights[names.bias].astype(np.float32)
+            raise BundleError(msg, hint=_FOREIGN)
+        weight, bias = weights[names.weight], weights[names.bias]
+        labels = len(self.spec.labels)
+        if weight.ndim != 2 or len(weight) != labels or bias.shape != (labels,):
+            msg = (
+                f"{self.path / WEIGHTS}: the head has shapes {weight.shape} and "
+                f"{bias.shape}, expected ({labels}, features) and ({labels},)"
+            )
+            raise BundleError(msg, hint=_FOREIGN)
+        return weight.astype(np.float32), bias.astype(np.float32)
+
+    def card(self) -> str:
+        """Return the text of CARD.md; empty if there is none."""
+        if CARD not in self.spec.files:
+            return ""
+        return (self.path / CARD).read_text(encoding="utf-8", errors="replace")
 
     def feature_model(self) -> FeatureModel | None:
-        """Return the gate's statistics, or None if the bundle carries none."""
+        """Return the gate's statistics, or None if the bundle carries none.
+
+        Raises:
+            BundleError: If they are not what a gate needs.
+        """
         if GATE not in self.spec.files:
             return None
-        return FeatureModel.from_arrays(load_file(self.path / GATE))
+        try:
+            return FeatureModel.from_arrays(_tensors(self.path / GATE))
+        except DataError as error:
+            msg = f"{self.path / GATE}: {error.message}"
+            raise BundleError(msg, hint=_FOREIGN) from error
 
 
 def open_bundle(name_or_path: str | Path) -> Bundle:
@@ -231,16 +148,16 @@ def open_bundle(name_or_path: str | Path) -> Bundle:
     try:
         text = (path / SPEC).read_text(encoding="utf-8")
         spec = BundleSpec.model_validate(json.loads(text))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        msg = f"{path / SPEC} cannot be read: {error}"
-        raise BundleError(msg) from error
     except ValidationError as error:
         msg = f"{path / SPEC} is not a bundle of format 1: {_in_words(error)}"
-        raise BundleError(msg) from error
+        raise BundleError(msg, hint=_FOREIGN) from error
+    except (OSError, ValueError, RecursionError) as error:
+        msg = f"{path / SPEC} cannot be read: {error}"
+        raise BundleError(msg, hint=_DAMAGED) from error
     for required in (WEIGHTS, GRAPH):
         if required not in spec.files:
             msg = f"{path / SPEC} lists no checksum for {required}"
-            raise BundleError(msg)
+            raise BundleError(msg, hint=_FOREIGN)
     for name, expected in spec.files.items():
         _check_file(path, name, expected)
     return Bundle(path, spec)
@@ -337,9 +254,9 @@ def _check_file(root: Path, name: str, expected: str) -> None:
         BundleError: If it is one of these.
     """
     path = root / name
-    if not path.resolve().is_relative_to(root.resolve()):
+    if "\0" in name or not path.resolve().is_relative_to(root.resolve()):
         msg = f"{root / SPEC} names a file outside the bundle: {name}"
-        raise BundleError(msg)
+        raise BundleError(msg, hint="Do not use it: whoever made it meant harm.")
     if not path.is_file():
         msg = f"{root} lacks {name}"
         raise BundleError(msg, hint="Copy the bundle again.")
@@ -350,7 +267,20 @@ def _check_file(root: Path, name: str, expected: str) -> None:
         raise BundleError(msg, hint="Make it readable for this user.") from error
     if found != expected:
         msg = f"{path} has checksum {found[:12]}..., expected {expected[:12]}..."
-        raise BundleError(msg, hint="The file was altered or damaged: copy it again.")
+        raise BundleError(msg, hint=_DAMAGED)
+
+
+def _tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Read all tensors of a file by name.
+
+    Raises:
+        BundleError: If it is not of that format.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        msg = f"{path} cannot be read: {error}"
+        raise BundleError(msg, hint=_DAMAGED) from error
 
 
 def _in_words(error: ValidationError) -> str:

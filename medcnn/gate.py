@@ -179,13 +179,24 @@ class FeatureModel:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, FloatArray]) -> "FeatureModel":
-        """Make it from what a bundle stores."""
-        return cls(
-            arrays["mean"],
-            arrays["directions"],
-            arrays["variances"],
-            float(arrays["residual"][0]),
-        )
+        """Make it from what a bundle stores.
+
+        Raises:
+            DataError: If an array is missing, or its shape or values make no sense.
+        """
+        names = ("mean", "directions", "variances", "residual")
+        missing = [name for name in names if name not in arrays]
+        if missing:
+            msg = f"the gate's statistics lack {', '.join(missing)}"
+            raise DataError(msg)
+        mean, directions, variances, residual = (arrays[name] for name in names)
+        expected = (mean.size,), (variances.size, mean.size), (variances.size,), (1,)
+        fits = all(arrays[n].shape == s for n, s in zip(names, expected, strict=True))
+        spreads = np.concatenate([variances.ravel(), residual.ravel()])
+        if not fits or not (np.isfinite(spreads) & (spreads > 0)).all():
+            msg = "the gate's statistics do not fit each other, or are not positive"
+            raise DataError(msg)
+        return cls(mean, directions, variances, float(residual[0]))
 
 
 def look_at_features(rules: GateRules, distance: float | None) -> str:

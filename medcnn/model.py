@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from medcnn.bundle import Bundle, BundleSpec, open_bundle
 from medcnn.engines import Engine, EngineName, Outputs, open_engine
-from medcnn.errors import DataError
+from medcnn.errors import BundleError, DataError
 from medcnn.gate import look_at_facts, look_at_features
 from medcnn.image import Image
 from medcnn.preprocessing import Prepared
@@ -46,7 +46,26 @@ def prepare(spec: BundleSpec, image: Image) -> Prepared | str:
     """
     _refuse_nan(image)
     reason = look_at_facts(spec.gate, image, dims=spec.input.dims)
-    return reason or spec.preprocessing.apply(image)
+    return reason or _tensor_of(spec, image)
+
+
+def _tensor_of(spec: BundleSpec, image: Image) -> Prepared:
+    """Turn an image into what the network sees, whatever its facts say.
+
+    Raises:
+        BundleError: If the preprocessing makes something else of it than the network
+            takes.
+        GeometryError: If a preprocessing step does not fit the image.
+    """
+    prepared = spec.preprocessing.apply(image)
+    expected = (spec.input.channels, *spec.input.shape)
+    if prepared.tensor.shape != expected:
+        msg = f"{spec.name} prepares images of {prepared.tensor.shape}"
+        msg += f", its network takes {expected}"
+        raise BundleError(
+            msg, hint="Its bundle.json contradicts itself; do not use it."
+        )
+    return prepared
 
 
 def _refuse_nan(image: Image) -> None:
@@ -83,6 +102,7 @@ class Model:
         self.engine = engine
         self._head = bundle.head()
         self._feature_model = bundle.feature_model()
+        self._check_features()
 
     @classmethod
     def open(
@@ -130,7 +150,7 @@ class Model:
         """
         _refuse_nan(image)
         facts = look_at_facts(self.spec.gate, image, dims=self.spec.input.dims)
-        prepared = self.spec.preprocessing.apply(image)
+        prepared = _tensor_of(self.spec, image)
         answer = next(self.stream([prepared.tensor], reasons=[facts]))
         return answer, prepared
 
@@ -187,6 +207,18 @@ class Model:
         cells = features[0].size
         weighted: npt.NDArray[Any] = np.tensordot(row, features, axes=1) / cells
         return np.asarray(np.maximum(weighted, 0), dtype=np.float32)
+
+    def _check_features(self) -> None:
+        """Refuse a gate for another number of features than the head takes.
+
+        Raises:
+            BundleError: If it is one.
+        """
+        gate, features = self._feature_model, self._head[0].shape[1]
+        if gate is not None and gate.mean.size != features:
+            msg = f"the gate of {self.bundle.path} is for {gate.mean.size} features"
+            msg += f", the network has {features}"
+            raise BundleError(msg, hint="Copy the bundle again.")
 
     def _conclude(self, outputs: Outputs, reason: str) -> Prediction:
         """Turn logits into probabilities, and weigh the feature vector."""

@@ -1,12 +1,14 @@
 """A model directory is data that is checked before anything runs."""
 
+import hashlib
 import json
 
 import numpy as np
 import pytest
 from bundles import make_bundle
+from safetensors.numpy import save_file
 
-from medcnn.bundle import SPEC, WEIGHTS, open_bundle
+from medcnn.bundle import CARD, GATE, SPEC, WEIGHTS, open_bundle
 from medcnn.errors import BundleError, OutputError
 from medcnn.gate import FeatureModel
 
@@ -113,3 +115,62 @@ def test_a_bundle_that_cannot_be_written_leaves_the_old_one(bundle, tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         make_bundle(tmp_path / "file" / "tiny")
     assert open_bundle(bundle.path).spec == bundle.spec
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"format": ' + "9" * 5000 + "}", "[]", "\udcff"]
+)
+def test_hostile_text_is_one_sentence(bundle, text):
+    (bundle.path / SPEC).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(BundleError, match=r"bundle\.json") as refused:
+        open_bundle(bundle.path)
+    assert refused.value.hint
+
+
+def test_a_name_with_a_null_byte_is_refused(bundle):
+    _edit(bundle, lambda spec: spec["files"].update({"a\0b": "0"}))
+    with pytest.raises(BundleError, match="outside the bundle"):
+        open_bundle(bundle.path)
+
+
+def _replace(bundle, name, content):
+    (bundle.path / name).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    _edit(bundle, lambda spec: spec["files"].update({name: digest}))
+    return open_bundle(bundle.path)
+
+
+def test_weights_that_are_none_are_refused_whatever_their_checksum(bundle):
+    again = _replace(bundle, WEIGHTS, b"junk" * 8)
+    with pytest.raises(BundleError, match=r"weights\.safetensors cannot be read"):
+        again.weights()
+
+
+def test_a_gate_that_is_none_or_fits_nothing_is_refused(bundle, tmp_path):
+    again = _replace(bundle, GATE, b"junk" * 8)
+    with pytest.raises(BundleError, match=r"gate\.safetensors cannot be read"):
+        again.feature_model()
+
+    gate = FeatureModel.fit(np.random.default_rng(0).normal(size=(9, 4)), directions=2)
+    for change in ({"mean": np.zeros(3, np.float32)}, {"residual": np.zeros(1)}):
+        save_file(gate.arrays() | change, tmp_path / GATE)
+        again = _replace(bundle, GATE, (tmp_path / GATE).read_bytes())
+        with pytest.raises(BundleError, match="do not fit each other"):
+            again.feature_model()
+
+
+def test_a_shape_of_other_dimensions_and_a_label_named_twice_are_refused(bundle):
+    _edit(bundle, lambda spec: spec["input"].update(shape=[32, 32, 32]))
+    with pytest.raises(BundleError, match="does not have 2 dimensions"):
+        open_bundle(bundle.path)
+    _edit(bundle, lambda spec: spec["input"].update(shape=[32, 32]))
+    _edit(bundle, lambda spec: spec.update(labels=["mass", "mass"]))
+    _edit(
+        bundle, lambda spec: [p.update(label="mass") for p in spec["operating_points"]]
+    )
+    with pytest.raises(BundleError, match="named twice"):
+        open_bundle(bundle.path)
+
+
+def test_a_card_in_another_coding_is_shown_as_far_as_it_can_be(bundle):
+    assert _replace(bundle, CARD, b"Caf\xe9").card() == "Caf\N{REPLACEMENT CHARACTER}"

@@ -79,3 +79,11 @@ def test_progress_shows_count_rate_and_time_left_on_a_terminal(monkeypatch):
     assert "Screening" in plain
     assert "4/4" in plain
     assert re.search(r"\d files/s", plain)
+
+
+def test_brackets_in_words_are_no_orders_to_rich(capsys):
+    console.show("tiny [/x] [bold]1[/bold]\x1b[2J")
+
+    assert capsys.readouterr().out == (
+        "tiny [/x] [bold]1[/bold]\N{REPLACEMENT CHARACTER}[2J\n"
+    )

@@ -1,11 +1,15 @@
 """The engines agree, and a model says what it means."""
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pytest
 from bundles import make_bundle
 
+from medcnn.bundle import GRAPH
 from medcnn.engines import open_engine
-from medcnn.errors import DataError, EngineError, GeometryError
+from medcnn.errors import BundleError, DataError, EngineError, GeometryError
 from medcnn.gate import FeatureModel
 from medcnn.geometry import Geometry
 from medcnn.image import Image
@@ -136,3 +140,30 @@ def test_an_absent_device_is_an_error(bundle):
 def test_an_unknown_engine_is_an_error(bundle):
     with pytest.raises(EngineError, match="'steam' is unknown"):
         open_engine(bundle, engine="steam")
+
+
+def test_a_gate_for_other_features_than_the_networks_is_refused(tmp_path):
+    gate = FeatureModel.fit(np.random.default_rng(0).normal(size=(9, 4)), directions=2)
+    other = make_bundle(tmp_path / "tiny", feature_model=gate)
+    with pytest.raises(BundleError, match="for 4 features, the network has 16"):
+        Model.open(other.path)
+
+
+def test_preprocessing_that_contradicts_the_network_is_refused(bundle):
+    spec = bundle.spec
+    narrow = spec.input.model_copy(update={"shape": (16, 32)})
+    other = dataclasses.replace(bundle, spec=spec.model_copy(update={"input": narrow}))
+    model = Model(other, open_engine(bundle))
+    with pytest.raises(BundleError, match=r"prepares images of .* takes"):
+        model.predict(Image.from_picture(np.zeros((40, 40), np.uint8)))
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_graph_that_is_none_is_one_line(bundle, tmp_path, engine):
+    shutil.copytree(bundle.path, tmp_path / "broken")
+    (tmp_path / "broken" / GRAPH).write_bytes(b"junk" * 8)
+    broken = dataclasses.replace(bundle, path=tmp_path / "broken")
+    with pytest.raises(EngineError) as refused:
+        open_engine(broken, engine=engine)
+    assert "\n" not in str(refused.value)
+    assert refused.value.hint

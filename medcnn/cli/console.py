@@ -69,7 +69,10 @@ def answer(value: Any) -> None:
 def show(renderable: Any) -> None:
     """Write a table or words to stdout."""
     from rich.console import Console
+    from rich.text import Text
 
+    if isinstance(renderable, str):  # brackets in it are no orders to Rich
+        renderable = Text(printable(renderable))
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     Console(width=width, highlight=False, emoji=False).print(renderable)
 

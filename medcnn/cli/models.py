@@ -91,8 +91,7 @@ def _show_card(bundle: "medcnn.Bundle", *, as_json: bool) -> None:
     """Show CARD.md, or all facts as JSON."""
     from medcnn.bundle import CARD
 
-    path = bundle.path / CARD
-    card = path.read_text(encoding="utf-8") if path.is_file() else ""
+    card = bundle.card()
     if as_json:
         answer(_facts(bundle) | {"card": card})
         return

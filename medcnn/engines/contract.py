@@ -9,9 +9,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.errors import MissingDependencyError
+from medcnn.errors import EngineError, MissingDependencyError
 
-__all__ = ["Engine", "Outputs", "need"]
+__all__ = ["Engine", "Outputs", "does_not_fit", "need"]
+
+_MOST_WORDS = 200
+"""Most characters of a library's words that are passed on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,20 @@ class Engine(Protocol):
     def stream(self, tensors: Iterable[npt.NDArray[np.float32]]) -> Iterator[Outputs]:
         """Yield the outputs of each (C, ...) tensor, in order, as they are ready."""
         ...
+
+
+def does_not_fit(what: str, error: Exception) -> EngineError:
+    """Return the error that says in one line that an engine cannot take a model.
+
+    Args:
+        what: Which engine cannot do what with which file.
+        error: What the library said; its last words tell most, and go on one line.
+    """
+    words = " ".join(str(error).split())
+    if len(words) > _MOST_WORDS:
+        words = f"... {words[-_MOST_WORDS:]}"
+    hint = "Copy the model again; if it is whole, it does not fit this engine."
+    return EngineError(f"{what}: {words}", hint=hint)
 
 
 def need(module: str, *, package: str, install: str) -> ModuleType:

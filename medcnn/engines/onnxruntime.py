@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.bundle import GRAPH, Bundle
-from medcnn.engines.contract import Outputs, need
-from medcnn.errors import EngineError
+from medcnn.engines.contract import Outputs, does_not_fit, need
 
 __all__ = ["OnnxRuntimeEngine"]
 
@@ -43,8 +42,10 @@ class OnnxRuntimeEngine:
                 str(bundle.path / GRAPH), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            msg = f"ONNX Runtime cannot open {bundle.path / GRAPH}: {error}"
-            raise EngineError(msg) from error
+            told = does_not_fit(
+                f"ONNX Runtime cannot open {bundle.path / GRAPH}", error
+            )
+            raise told from error
         self._input = self._session.get_inputs()[0].name
 
     def stream(self, tensors: Iterable[npt.NDArray[np.float32]]) -> Iterator[Outputs]:

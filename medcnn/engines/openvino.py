@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.bundle import GRAPH, Bundle
-from medcnn.engines.contract import Outputs, need
-from medcnn.errors import EngineError
+from medcnn.engines.contract import Outputs, does_not_fit, need
 
 __all__ = ["OpenVinoEngine"]
 
@@ -44,8 +43,8 @@ class OpenVinoEngine:
             model.reshape([1, spec.channels, *spec.shape])
             self._compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
-            msg = f"OpenVINO cannot compile {bundle.path / GRAPH}: {error}"
-            raise EngineError(msg) from error
+            told = does_not_fit(f"OpenVINO cannot compile {bundle.path / GRAPH}", error)
+            raise told from error
         wanted = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         self._requests = [
             self._compiled.create_infer_request() for _ in range(max(1, int(wanted)))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.bundle import Bundle
-from medcnn.engines.contract import Outputs, need
+from medcnn.engines.contract import Outputs, does_not_fit, need
 from medcnn.errors import EngineError
 
 __all__ = ["TorchEngine", "choose_device"]
@@ -50,8 +50,8 @@ class TorchEngine:
         try:
             self._network.load_state_dict(weights)
         except RuntimeError as error:
-            msg = f"{bundle.path} does not fit its network: {error}"
-            raise EngineError(msg) from error
+            told = does_not_fit(f"{bundle.path} does not fit its network", error)
+            raise told from error
         self._network.eval().to(self.device)
 
     def stream(self, tensors: Iterable[npt.NDArray[np.float32]]) -> Iterator[Outputs]:

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from medcnn.bundle import CARD, Bundle
+from medcnn.bundle import Bundle
 from medcnn.errors import OutputError
 from medcnn.model import Model
 from medcnn.results import Band, Status
@@ -124,7 +124,6 @@ def version_of(package: str) -> str:
 
 def _model_record(bundle: Bundle) -> ModelRecord:
     spec = bundle.spec
-    card = bundle.path / CARD
     return ModelRecord(
         name=spec.name,
         version=spec.version,
@@ -134,7 +133,7 @@ def _model_record(bundle: Bundle) -> ModelRecord:
         thresholds={point.label: point.flag for point in spec.operating_points},
         reviews={point.label: point.review for point in spec.operating_points},
         ood_limit=spec.gate.ood_limit,
-        card=card.read_text(encoding="utf-8") if CARD in spec.files else "",
+        card=bundle.card(),
     )
 
 

@@ -1,0 +1,146 @@
+"""What bundle.json says: plain records, checked when they are read."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from medcnn.gate import GateRules
+from medcnn.preprocessing import Preprocessing
+
+__all__ = [
+    "BundleSpec",
+    "Calibration",
+    "HeadNames",
+    "InputSpec",
+    "NetworkSpec",
+    "OperatingPoint",
+    "Score",
+    "TrainingFacts",
+]
+
+Argument = bool | int | float | str
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkSpec(_Record):
+    """A name in `medcnn.networks.NETWORKS`, and the arguments it is built with."""
+
+    name: str
+    arguments: dict[str, Argument] = Field(default_factory=dict)
+
+
+class HeadNames(_Record):
+    """Which weights form the linear head: what a class activation map needs."""
+
+    weight: str
+    bias: str
+
+
+class InputSpec(_Record):
+    """What the model takes."""
+
+    dims: Literal[2, 3]
+    channels: int = Field(ge=1)
+    shape: tuple[PositiveInt, ...]
+
+    @model_validator(mode="after")
+    def _shape_has_its_dimensions(self) -> "InputSpec":
+        if len(self.shape) != self.dims:
+            msg = f"shape {self.shape} does not have {self.dims} dimensions"
+            raise ValueError(msg)
+        return self
+
+
+class OperatingPoint(_Record):
+    """Two thresholds on one label's probability, and how they were chosen."""
+
+    label: str
+    flag: float = Field(ge=0, le=1)
+    review: float = Field(ge=0, le=1)
+    rule: str
+    chosen_on: str
+
+
+class Calibration(_Record):
+    """Platt scaling of one label: probability = sigmoid(slope * logit + intercept).
+
+    References:
+        [1] Platt, Probabilistic outputs for support vector machines, 1999.
+    """
+
+    label: str
+    slope: float = 1.0
+    intercept: float = 0.0
+    fitted_on: str
+
+
+class TrainingFacts(_Record):
+    """Where the weights come from."""
+
+    date: str
+    commit: str
+    data_sha256: str
+    seed: int
+    recipe: dict[str, Any]
+    environment: dict[str, str]
+
+
+class Score(_Record):
+    """One measured area under the ROC curve, with the counts behind it."""
+
+    data: str
+    subgroup: str = "all"
+    label: str
+    n_positive: int = Field(ge=0)
+    n_negative: int = Field(ge=0)
+    auroc: float = Field(ge=0, le=1)
+    ci95: tuple[float, float]
+    method: str
+
+
+class BundleSpec(_Record):
+    """All of bundle.json.
+
+    Attributes:
+        activation: "sigmoid" for labels that may occur together, "softmax" for classes
+            of which exactly one is true.
+        labels: The main label first.
+        heatmap_span: How many log-odds above the flag threshold a spot must lie to get
+            the hottest display colour; None if it was not measured.
+        files: SHA-256 of every other file of the bundle.
+    """
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    version: str
+    summary: str
+    network: NetworkSpec
+    head: HeadNames
+    input: InputSpec
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] = Field(min_length=1)
+    activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    operating_points: tuple[OperatingPoint, ...]
+    calibration: tuple[Calibration, ...] = ()
+    gate: GateRules = GateRules()
+    training: TrainingFacts
+    evaluation: tuple[Score, ...] = ()
+    heatmap_span: float | None = Field(default=None, gt=0)
+    files: dict[str, str]
+
+    @model_validator(mode="after")
+    def _every_label_has_its_point(self) -> "BundleSpec":
+        points = tuple(point.label for point in self.operating_points)
+        if points != self.labels:
+            msg = f"operating points are for {points}, the labels are {self.labels}"
+            raise ValueError(msg)
+        if len(set(self.labels)) < len(self.labels):
+            msg = f"labels are named twice: {self.labels}"
+            raise ValueError(msg)
+        if any(part.label not in self.labels for part in self.calibration):
+            msg = "calibration names a label that the model does not have"
+            raise ValueError(msg)
+        return self
