@@ -92,10 +92,11 @@ def test_a_signal_ends_it_soon_and_it_can_go_on(bundle, tmp_path, number):
     write_films(films, 300)
     _unbroken(films, bundle, oracle)
     process = begin(films, bundle, output, script=_COUNTING)
-    while int(process.stdout.readline()) == 0:
-        pass
+    said = process.stdout.readline()
+    while int(said) == 0:
+        said = process.stdout.readline()
     process.send_signal(number)
-    said, _ = process.communicate(timeout=5)
+    said += process.communicate(timeout=5)[0]
     assert process.returncode == -number
     assert not (output / "worklist.csv").exists()
     _unbroken(films, bundle, output)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from scipy import ndimage
 from torch.utils.data import DataLoader
@@ -113,6 +114,7 @@ def test_a_smaller_side_keeps_the_aspect():
     assert at_side(image, (8, 8)) is image
 
 
+@pytest.mark.slow
 def test_an_image_does_not_depend_on_workers_or_on_its_batch():
     pixels = np.random.default_rng(0).integers(0, 256, (12, 1, 16, 16), np.uint8)
     truth = np.zeros((12, 1), np.float32)
@@ -122,7 +124,14 @@ def test_an_image_does_not_depend_on_workers_or_on_its_batch():
         batches = [
             [(4, 16, n) for n in order[at : at + size]] for at in range(0, 12, size)
         ]
-        loaded = DataLoader(images, batch_sampler=batches, num_workers=workers)
+        # spawned, since other tests left threads behind that a fork would break
+        start = "spawn" if workers else None
+        loaded = DataLoader(
+            images,
+            batch_sampler=batches,
+            num_workers=workers,
+            multiprocessing_context=start,
+        )
         rows = torch.cat([batch for batch, _ in loaded])
         return {n: rows[at] for at, n in enumerate(order)}
 
