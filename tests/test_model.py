@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -167,3 +169,20 @@ def test_a_graph_that_is_none_is_one_line(bundle, tmp_path, engine):
         open_engine(broken, engine=engine)
     assert "\n" not in str(refused.value)
     assert refused.value.hint
+
+
+@pytest.mark.slow
+def test_ctrl_c_after_two_models_were_closed_is_no_crash(bundle):
+    script = (
+        "import gc, signal, sys\n"
+        "from medcnn.model import Model\n"
+        "first = Model.open(sys.argv[1])\n"
+        "second = Model.open(sys.argv[1])\n"
+        "del first; gc.collect()\n"
+        "del second; gc.collect()\n"
+        "try: signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt: print('stopped')\n"
+    )
+    command = [sys.executable, "-c", script, str(bundle.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class OpenVinoEngine:
     device = "cpu"
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
-        library: Any = need("openvino", package="openvino", install="openvino")
+        core = _core()
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": "f32",
@@ -38,7 +39,6 @@ class OpenVinoEngine:
             settings["INFERENCE_NUM_THREADS"] = threads
         spec = bundle.spec.input
         try:
-            core = library.Core()
             model = core.read_model(bundle.path / GRAPH)
             model.reshape([1, spec.channels, *spec.shape])
             self._compiled = core.compile_model(model, "CPU", settings)
@@ -76,3 +76,18 @@ class OpenVinoEngine:
         features = np.array(request.get_output_tensor(1).data[0], np.float32)
         free.append(request)
         return Outputs(logits, features)
+
+
+@cache
+def _core() -> Any:
+    """Return the one OpenVINO core of this process.
+
+    Its CPU plugin gives the process a stack for signal handlers and takes it away again
+    when it is unloaded. Two cores that do not end in the reverse order of their
+    beginning would leave a stack that is gone, and the next Ctrl-C would crash Python.
+
+    Raises:
+        MissingDependencyError: If OpenVINO is not installed.
+    """
+    library: Any = need("openvino", package="openvino", install="openvino")
+    return library.Core()
