@@ -205,7 +205,7 @@ def write_bundle(
         (partial / SPEC).write_text(text, encoding="utf-8")
         shutil.rmtree(path, ignore_errors=True)
         partial.replace(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         msg = f"the model cannot be written to {path}: {error}"
         raise OutputError(
             msg, hint="Free some space or choose another --output."

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from medcnn.bundle import Bundle, BundleSpec, open_bundle
 from medcnn.engines import Engine, EngineName, Outputs, open_engine
-from medcnn.errors import BundleError, DataError
+from medcnn.errors import BundleError, DataError, EngineError
 from medcnn.gate import look_at_facts, look_at_features
 from medcnn.image import Image
 from medcnn.preprocessing import Prepared
@@ -165,6 +165,9 @@ class Model:
         Args:
             tensors: float32, (C, rows, columns) or (C, slices, rows, columns).
             reasons: Why the n-th image is out of scope already; missing means "".
+
+        Raises:
+            EngineError: If the network's answer is not a finite number.
         """
         for index, outputs in enumerate(self.engine.stream(tensors)):
             reason = reasons[index] if index < len(reasons) else ""
@@ -221,7 +224,15 @@ class Model:
             raise BundleError(msg, hint="Copy the bundle again.")
 
     def _conclude(self, outputs: Outputs, reason: str) -> Prediction:
-        """Turn logits into probabilities, and weigh the feature vector."""
+        """Turn logits into probabilities, and weigh the feature vector.
+
+        Raises:
+            EngineError: If a logit is not a finite number: it would pass for a low one.
+        """
+        if not np.isfinite(outputs.logits).all():
+            msg = f"{self.spec.name}: its network answers with no finite number"
+            hint = "Its weights are damaged, or do not suit this engine: do not use it."
+            raise EngineError(msg, hint=hint)
         distance = None
         if self._feature_model is not None:
             pooled = outputs.features.reshape(len(outputs.features), -1).mean(axis=1)

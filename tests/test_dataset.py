@@ -131,6 +131,21 @@ def test_a_wrong_cell_is_named_by_row_and_column(tmp_path):
         read_cases(file, labels=["virus"])
 
 
+def test_a_slip_in_a_label_column_is_named_and_the_label_is_not_left_out(tmp_path):
+    names = [f"{n}.png" for n in range(6)]
+    rows = [f"{name},{n % 2},{n % 2}" for n, name in enumerate(names)]
+    for slip in ("NaN", "yes", "?"):
+        wrong = [*rows[:4], f"4.png,0,{slip}", rows[5]]
+        file = write(tmp_path, "\n".join(["path,ill,late", *wrong]))
+        with pytest.raises(DataError, match="row 6, column 'late': got"):
+            read_cases(file)
+        assert read_cases(file, attributes=["late"]).labels == ("ill",)
+    counts = [f"{name},{n % 2},{n % 2 + (n == 4)}" for n, name in enumerate(names)]
+    counts[5] = "5.png,1,2"  # visits: 0, 1 and 2 are no slip
+    file = write(tmp_path, "\n".join(["path,ill,visits", *counts]))
+    assert read_cases(file).labels == ("ill",)
+
+
 def test_a_missing_file_is_named_by_row(tmp_path):
     file = write(tmp_path, "path,ill\na.png,1\nb.png,0")
     (tmp_path / "b.png").unlink()

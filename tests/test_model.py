@@ -186,3 +186,11 @@ def test_ctrl_c_after_two_models_were_closed_is_no_crash(bundle):
     command = [sys.executable, "-c", script, str(bundle.path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_weights_that_are_no_numbers_never_pass_for_a_low_score(tmp_path, engine):
+    bundle = make_bundle(tmp_path / "nan", spread=float("nan"))
+    model = Model.open(bundle.path, engine=engine)
+    with pytest.raises(EngineError, match="no finite number"):
+        model.predict(_film())

@@ -1,5 +1,10 @@
 """medcnn.training.cache: decoded once, as preprocessing makes it."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -33,3 +38,39 @@ def test_an_unreadable_image_is_named(tmp_path):
     (tmp_path / "4.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"1 of 6 images cannot be used: .*4\.png"):
         build_cache(table, content_hashes(table), Input(shape=(8, 8)), tmp_path / "c")
+
+
+FULL = """
+import sys
+from pathlib import Path
+from medcnn.dataset import content_hashes, read_cases
+from medcnn.errors import OutputError
+from medcnn.training.cache import build_cache
+from medcnn.training.sections import Input
+
+table = read_cases(sys.argv[1], labels=["blob"])
+spec = Input(shape=(512, 512), fit="stretch")
+try:
+    build_cache(table, content_hashes(table), spec, Path(sys.argv[2]))
+except OutputError as error:
+    print(error.message)
+"""
+
+
+def test_a_full_disk_is_told_and_kills_nothing(tmp_path, monkeypatch):
+    table = write_blobs(tmp_path, count=6)
+    small = tmp_path / "small"
+    small.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a tmpfs cannot be mounted here: {done.stderr.strip()}")
+    try:
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path.cwd())]))
+        command = [sys.executable, "-c", FULL, str(table), str(small)]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told
+        assert "cannot be written: No space left" in told.stdout
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(small)], capture_output=True, check=False)

@@ -1,6 +1,7 @@
 """Read a table, or folders of classes, into cases."""
 
 import csv
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +151,7 @@ def _choose_labels(
     found_columns = tuple(
         name
         for name in candidates
-        if name not in attributes and _is_binary(row[name] for _, row in rows)
+        if name not in attributes and _is_label(origin, name, rows)
     )
     if not found_columns:
         msg = f"{origin.path} has no label: no column holds only 1, 0 and blanks"
@@ -176,6 +177,33 @@ def _known(
 def _is_binary(cells: Iterable[str]) -> bool:
     found = set(cells)
     return found <= set(_TRUTHS) and found != {""}
+
+
+def _is_label(origin: _Origin, name: str, rows: Sequence[_Numbered]) -> bool:
+    """Say whether a column holds 1, 0 and blanks only.
+
+    Raises:
+        DataError: If it nearly does: most of its cells, and the others are no
+            numbers. Such a column is a label with a slip of the pen; left out silently,
+            it would never be learnt.
+    """
+    if _is_binary(row[name] for _, row in rows):
+        return True
+    wrong = [(number, row[name]) for number, row in rows if row[name] not in _TRUTHS]
+    told = sum(row[name] != "" for _, row in rows) - len(wrong)
+    if told > len(wrong) and not any(_is_number(cell) for _, cell in wrong):
+        number, cell = wrong[0]
+        msg = f"{origin.at(number, name)}: got {cell!r}, expected 1, 0 or nothing"
+        hint = "Mend it; if the column is no label, name it in the recipe's attributes."
+        raise DataError(msg, hint=hint)
+    return False
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
 
 
 _Truth = Mapping[str, float | None]

@@ -1,9 +1,9 @@
 """Decode every image once, into one memory map at the network's size."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,7 @@ def _write(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         target = np.lib.format.open_memmap(partial, "w+", dtype=dtype, shape=shape)
+        _reserve(partial)
 
         def fill(index: int) -> str:
             try:
@@ -93,14 +94,15 @@ def _write(
             target[index] = np.rint(unit * top)
             return ""
 
-        with ThreadPoolExecutor(cpu_count()) as pool:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(files), _CHUNK):
                 chunk = range(start, min(start + _CHUNK, len(files)))
                 bad += [problem for problem in pool.map(fill, chunk) if problem]
                 tick(len(chunk))
         target.flush()
     except OSError as error:
-        msg = f"the cache of decoded images cannot be written: {error}"
+        partial.unlink(missing_ok=True)
+        msg = f"the cache of decoded images cannot be written: {error.strerror}"
         raise OutputError(msg, hint="Free space, or choose another output.") from error
     if bad:
         partial.unlink()
@@ -108,3 +110,17 @@ def _write(
         msg = f"{len(bad)} of {len(files)} images cannot be used: {some}"
         raise DataError(msg, hint="Mend these rows or take them out of the table.")
     partial.rename(path)
+
+
+def _reserve(path: Path) -> None:
+    """Take the file's room on the disk now.
+
+    Writing to a memory map whose disk is full kills the process by a signal; asking for
+    the room first is an error that can be told.
+
+    Raises:
+        OSError: If there is too little room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

@@ -1,14 +1,13 @@
 """Train a model: from labelled images to a bundle, in one call."""
 
-import hashlib
-import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from medcnn.bundle import SPEC, file_sha256
 from medcnn.dataset import (
+    SPLITS,
     CaseTable,
     assign_splits,
     content_hashes,
@@ -17,18 +16,21 @@ from medcnn.dataset import (
     refuse_leakage,
 )
 from medcnn.engines.torch import choose_device
-from medcnn.errors import OutputError
 from medcnn.networks import Classifier, build, load_pretrained
 from medcnn.training.cache import Pixels, build_cache
+from medcnn.training.claim import claim
 from medcnn.training.finish import finish
+from medcnn.training.fitting import (
+    refuse_output_within,
+    refuse_small_pictures,
+    refuse_unfit,
+)
 from medcnn.training.loop import LAST, Loop, Material
 from medcnn.training.probe import start_head
 from medcnn.training.recipe import Recipe, read_recipe
 from medcnn.training.reporter import Reporter
 
 __all__ = ["train"]
-
-_RUN = "run.json"
 
 
 def train(
@@ -65,7 +67,8 @@ def train(
         RecipeError: If the recipe is wrong, or the training diverges.
         BundleError: If the network or its pretrained weights do not fit.
         EngineError: If the device is not there.
-        OutputError: If the output is taken, or cannot be written.
+        OutputError: If the output is taken, another process trains into it, it lies in
+            the folder of the images, or it cannot be written.
     """
     chosen = recipe if isinstance(recipe, Recipe) else _read(recipe)
     if weights is not None:
@@ -75,19 +78,25 @@ def train(
     place = _device(choose_device(torch, device))
     threads = f" with {torch.get_num_threads()} threads" if place == "cpu" else ""
     reporter.say(f"Training on {place}{threads}.")
-    table, hashes = _read_data(Path(data), chosen)
-    checksum = data_sha256(table, hashes)
     target = Path(output)
-    work = _claim(target, chosen, checksum)
-    pixels = _cache(table, hashes, chosen, work, reporter)
-    material = Material(chosen, table, pixels, work, place, reporter)
-    network = _network(chosen, len(table.labels), reporter)
-    if chosen.optimiser.probe and not (work / LAST).is_file():
-        start_head(network, material)
-    record = Loop(network, material).run()
-    best = f"epoch {record.best_epoch + 1}, AUC {record.best_score:.4f}"
-    reporter.say(f"Best: {best}. Measuring it.")
-    finish(network, material, record, output=target, data=checksum)
+    refuse_output_within(Path(data), target)
+    table, hashes = _read_data(Path(data), chosen)
+    refuse_unfit(chosen, table)
+    checksum = data_sha256(table, hashes)
+    counts = Counter(table.column("split"))
+    images = ", ".join(f"{counts[name]} {name}" for name in SPLITS if counts[name])
+    reporter.say(f"Learning {', '.join(table.labels)}. Images: {images}.")
+    with claim(target, chosen, checksum) as work:
+        pixels = _cache(table, hashes, chosen, work, reporter)
+        material = Material(chosen, table, pixels, work, place, reporter)
+        network = _network(chosen, len(table.labels), reporter)
+        refuse_small_pictures(network, chosen)
+        if chosen.optimiser.probe and not (work / LAST).is_file():
+            start_head(network, material)
+        record = Loop(network, material).run()
+        best = f"epoch {record.best_epoch + 1}, AUC {record.best_score:.4f}"
+        reporter.say(f"Best: {best}. Measuring it.")
+        finish(network, material, record, output=target, data=checksum)
     reporter.say(f"The model is in {target}.")
     return target
 
@@ -108,36 +117,6 @@ def _read_data(data: Path, recipe: Recipe) -> tuple[CaseTable, tuple[str, ...]]:
     table = assign_splits(table, hashes, rng=rng, val_share=recipe.val_share)
     refuse_leakage(table, hashes)
     return table, hashes
-
-
-def _claim(output: Path, recipe: Recipe, data: str) -> Path:
-    """Take the work folder, new or of the same training.
-
-    Raises:
-        OutputError: If the output belongs to something else, or cannot be written.
-    """
-    work = output.with_name(f"{output.name}.work")
-    pretrained = recipe.network.pretrained
-    start = file_sha256(pretrained) if pretrained and pretrained.is_file() else ""
-    learning = json.dumps(recipe.learning() | {"start": start}, sort_keys=True)
-    digest = hashlib.sha256(f"{learning}{data}".encode()).hexdigest()
-    try:
-        if (work / _RUN).is_file():
-            if json.loads((work / _RUN).read_text(encoding="utf-8"))["id"] != digest:
-                msg = f"{work} holds a training with another recipe or other data"
-                raise OutputError(msg, hint="Choose another output, or delete it.")
-            return work
-        if output.exists():
-            what = "a finished model" if (output / SPEC).is_file() else "something else"
-            msg = f"{output} exists and holds {what}"
-            raise OutputError(msg, hint="Choose another output, or delete it.")
-        work.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"id": digest, "data": data, "recipe": recipe.learning()})
-        (work / _RUN).write_text(text, encoding="utf-8")
-    except OSError as error:
-        msg = f"{work} cannot be written: {error}"
-        raise OutputError(msg) from error
-    return work
 
 
 def _cache(

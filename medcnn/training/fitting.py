@@ -1,0 +1,76 @@
+"""Refuse before the training what would only be noticed after it."""
+
+from pathlib import Path
+
+import torch
+
+from medcnn.dataset import CaseTable
+from medcnn.errors import OutputError, RecipeError
+from medcnn.networks import Classifier
+from medcnn.training.batches import side_shape
+from medcnn.training.recipe import Recipe
+
+__all__ = ["refuse_output_within", "refuse_small_pictures", "refuse_unfit"]
+
+
+def refuse_unfit(recipe: Recipe, table: CaseTable) -> None:
+    """Refuse a recipe that names what the data or the disk do not hold.
+
+    Only what is used after the last epoch is looked at here: the rest is refused where
+    it is used first.
+
+    Raises:
+        DataError: If a column is named that is not there.
+        RecipeError: If a label, or the image of the self-test, is not there.
+    """
+    report = recipe.report
+    extra = report.extra_truth
+    for column in (*report.subgroups, *(part.column for part in extra.values())):
+        table.column(column)
+    table.matching(recipe.operating_point.where or {})
+    named = {"report.labels": report.labels} | {
+        f"report.extra_truth.{name}.label": (part.label,)
+        for name, part in extra.items()
+        if part.label is not None
+    }
+    for key, labels in named.items():
+        for label in labels:
+            if label not in table.labels:
+                there = ", ".join(table.labels)
+                msg = f"{key} names {label!r}, the labels are {there}"
+                raise RecipeError(msg)
+    if recipe.selftest is not None and not recipe.selftest.is_file():
+        msg = f"selftest names {recipe.selftest}, and there is no such file"
+        raise RecipeError(msg, hint="The path is taken relative to the recipe.")
+
+
+def refuse_output_within(data: Path, output: Path) -> None:
+    """Refuse an output in the folder of the images: it would be read as a class.
+
+    Raises:
+        OutputError: If it is there.
+    """
+    if data.is_dir() and output.resolve().is_relative_to(data.resolve()):
+        msg = f"{output} lies in the folder of the images, {data}"
+        raise OutputError(msg, hint="Choose an output beside it.")
+
+
+def refuse_small_pictures(network: Classifier, recipe: Recipe) -> None:
+    """Refuse pictures so small that nothing of them reaches the last feature map.
+
+    Raises:
+        RecipeError: If the network cannot take one of the recipe's sizes.
+    """
+    was = network.training
+    network.eval()
+    longest = max(recipe.input.shape[-2:])
+    for side in {longest, *(side for _, side in recipe.progressive)}:
+        shape = side_shape(recipe.input.shape, side)
+        blank = torch.zeros(1, recipe.input.channels, *shape)
+        try:
+            with torch.inference_mode():
+                network(blank)
+        except RuntimeError as error:
+            msg = f"pictures of {shape} are too small for {recipe.network.name}"
+            raise RecipeError(msg, hint="Enlarge input.shape or the side.") from error
+    network.train(was)
