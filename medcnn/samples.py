@@ -1,12 +1,12 @@
 """Real sample images, copied out of the packages that carry them; never downloaded."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from medcnn.errors import MissingDependencyError, OutputError
+from medcnn.outputs import cannot_write, make_folder, write_whole
 
 __all__ = ["SAMPLES", "SOURCES_FILE", "Sample", "write_samples"]
 
@@ -154,15 +154,10 @@ def write_samples(directory: Path) -> tuple[Sample, ...]:
             same name.
     """
     contents = [(sample, _read(sample)) for sample in SAMPLES]
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for sample, content in contents:
-            _write_once(directory / sample.name, content)
-        sources = _sources(contents).encode()
-        (directory / SOURCES_FILE).write_bytes(sources)
-    except OSError as error:
-        msg = f"samples cannot be written to {directory}: {error.strerror or error}."
-        raise OutputError(msg, hint="Name a folder that you may write to.") from error
+    make_folder(directory)
+    for sample, content in contents:
+        _write_once(directory / sample.name, content)
+    write_whole(directory / SOURCES_FILE, _sources(contents).encode())
     return SAMPLES
 
 
@@ -202,14 +197,17 @@ def _write_once(path: Path, content: bytes) -> None:
     Raises:
         OutputError: If something else of that name is there.
     """
-    if path.exists():
+    try:
+        is_there = path.exists()
         if path.is_file() and path.read_bytes() == content:
             return
+    except OSError as error:
+        told = cannot_write(path, error)
+        raise told from error
+    if is_there:
         msg = f"{path} is there already and holds something else; it was left alone."
         raise OutputError(msg, hint="Name an empty folder.")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    write_whole(path, content)
 
 
 def _sources(contents: list[tuple[Sample, bytes]]) -> str:

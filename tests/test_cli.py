@@ -232,6 +232,21 @@ def test_predict_says_when_an_image_is_out_of_scope(medcnn, model, phantoms):
     assert "out of scope" in done.stdout
 
 
+@slow
+@pytest.mark.parametrize("verb", ["inspect", "predict"])
+def test_what_may_not_be_read_is_no_wrong_usage(
+    medcnn, model, picture, tmp_path, monkeypatch, verb
+):
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    options = ["--model", model] if verb == "predict" else []
+
+    done = medcnn(verb, tmp_path / "nothing", picture, *options)
+
+    assert done.returncode == 8
+    assert "nothing does not exist" in done.stderr
+    assert "film.png" in done.stdout
+
+
 # ---------------------------------------------------------------------- explain
 
 

@@ -1,6 +1,7 @@
 import io
 import re
 import signal
+from pathlib import Path
 
 import pytest
 import typer
@@ -87,3 +88,16 @@ def test_brackets_in_words_are_no_orders_to_rich(capsys):
     assert capsys.readouterr().out == (
         "tiny [/x] [bold]1[/bold]\N{REPLACEMENT CHARACTER}[2J\n"
     )
+
+
+def test_the_file_is_named_once_whether_or_not_the_message_does(capsys, tmp_path):
+    path = tmp_path / "a.dcm"
+
+    console.complain(DecodeError("its pixels are cut off.", path=path, hint="Copy it."))
+    console.complain(DecodeError(f"{path} is empty", path=path))
+    console.complain(DecodeError("its slices are doubled", path=Path("s")))
+
+    cut, empty, doubled = capsys.readouterr().err.splitlines()
+    assert cut == f"medcnn: {path}: its pixels are cut off. Copy it."
+    assert empty == f"medcnn: {path} is empty."
+    assert doubled == "medcnn: s: its slices are doubled."

@@ -228,3 +228,12 @@ def test_what_pydicom_quotes_in_its_warnings_is_not_passed_on(tmp_path):
     image = io.load(path)
     assert any("departs from the DICOM standard" in note for note in image.warnings)
     assert "Jane" not in " ".join(image.warnings)
+
+
+def test_a_compressed_image_that_is_cut_off_is_no_report(tmp_path):
+    dataset = compressed(NOISE, JPEG2000Lossless, b"\0" * 4000)
+    path = save(dataset, tmp_path / "a.dcm")
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(NoPixelsError) as refused:
+        io.load(path)
+    assert "cut off before its pixels" in refused.value.hint

@@ -123,3 +123,9 @@ def test_ten_thousand_names_need_little_memory(tmp_path):
     tracemalloc.stop()
     assert count == 10_000
     assert peak < 5_000_000
+
+
+def test_a_link_to_nothing_is_told_as_such(tmp_path):
+    (tmp_path / "dead.dcm").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ReadError, match=r"dead\.dcm is a link to something"):
+        io.load(tmp_path / "dead.dcm")

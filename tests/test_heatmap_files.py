@@ -126,3 +126,18 @@ def test_names_of_labels_cannot_leave_the_folder(tmp_path):
     assert file.parent == tmp_path
     assert "/" not in file.name
     assert file.is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 251 + ".dcm", "\N{CJK UNIFIED IDEOGRAPH-6F22}" * 84]
+)
+def test_heatmaps_of_files_with_the_longest_names_are_written(tmp_path, name):
+    pixels = np.zeros((100, 100), np.uint8)
+    heatmap = heatmap_of((100, 100, 1), (0, 0, 0))
+    files = []
+    for source in (tmp_path / name, tmp_path / (name[:-1] + "x")):
+        image = Image.from_picture(pixels, source=source)
+        files += write_heatmap(tmp_path, image, heatmap, prediction())
+
+    assert len({file.name for file in files}) == 2
+    assert all(file.is_file() for file in files)

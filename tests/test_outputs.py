@@ -57,3 +57,8 @@ def test_each_reason_is_a_sentence_with_the_place_and_what_to_do(
     assert words in told.message
     assert str(tmp_path) in told.message
     assert told.hint
+
+
+def test_a_name_that_is_too_long_is_told_as_such(tmp_path):
+    with pytest.raises(OutputError, match="the name is too long"):
+        write_whole(tmp_path / ("a" * 253), b"")

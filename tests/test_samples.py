@@ -1,7 +1,9 @@
 """Real sample images out of installed packages."""
 
+import errno
 import hashlib
 import json
+import os
 import socket
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
@@ -70,7 +72,7 @@ def test_a_file_of_the_users_is_never_overwritten(tmp_path):
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    with pytest.raises(OutputError, match="samples cannot be written"):
+    with pytest.raises(OutputError, match="a file is where a folder is needed"):
         write_samples(blocked / "below")
 
 
@@ -95,3 +97,13 @@ def test_the_chest_and_the_leg_are_radiographs_that_say_so(written):
     chest, leg = load(written / "RG1_UNCR.dcm"), load(written / "RG3_UNCR.dcm")
     assert (chest.modality, chest.facts["body_part"]) == ("CR", "CHEST")
     assert (leg.modality, leg.facts["body_part"]) == ("CR", "EXTREMITY")
+
+
+def test_a_disk_that_fills_up_leaves_no_part_of_a_file(tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        write_samples(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """Screening: one durable row for each file, whatever the file is."""
 
+import math
 import os
 import shutil
 from collections import Counter
@@ -15,6 +16,7 @@ from screens import folder_bytes, three_bands, worklist_bytes
 import medcnn
 from medcnn.errors import BundleError, OutputError, ReadError
 from medcnn.results import Band, Status
+from medcnn.screening import Limits
 from medcnn.screening import crew as crew_module
 from medcnn.screening.names import name_of, path_of
 from medcnn.worklist import read_errors, read_run, read_worklist
@@ -344,6 +346,11 @@ def test_options_without_meaning_are_refused(model, tmp_path):
         medcnn.screen(tmp_path, workers=0, **run)
     with pytest.raises(ValueError, match="heatmaps must be flagged, all or none"):
         medcnn.screen(tmp_path, heatmaps="some", **run)
+    for seconds in (0, math.inf, math.nan):
+        with pytest.raises(ValueError, match="at most a day"):
+            Limits(timeout_s=seconds)
+    with pytest.raises(ValueError, match="memory_bytes must be at least 1"):
+        Limits(memory_bytes=0)
 
 
 def test_a_run_that_was_not_started_says_how_to_start_it(model, tmp_path):

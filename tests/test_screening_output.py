@@ -1,5 +1,6 @@
 """A full disk, a locked folder: one clear sentence, and nothing finished is lost."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -252,3 +253,23 @@ def test_a_folder_without_a_run_cannot_be_published(tmp_path):
     with pytest.raises(OutputError, match="holds no screening run"):
         republish(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_locked_folder_does_not_keep_others_from_being_screened(
+    bundle, tmp_path, monkeypatch
+):
+    write_films(tmp_path / "open", 1)
+    (tmp_path / "locked").mkdir()
+    look = os.scandir
+
+    def refuse(folder):
+        if str(folder).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return look(folder)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    for order in (("locked", "open"), ("open", "locked")):
+        paths = [tmp_path / name for name in order]
+        run = medcnn.screen(paths, model=bundle, output=tmp_path / order[0] / ".out")
+        found = {case.path: case.stage for case in run}
+        assert found == {"locked": "folder", "open/film0000.dcm": ""}

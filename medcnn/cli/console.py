@@ -1,6 +1,7 @@
 """What the command line says: answers to stdout, words and progress to stderr."""
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -85,10 +86,21 @@ def say(words: str, *, quiet: bool = False) -> None:
 
 def complain(error: MedcnnError) -> None:
     """Write one clear sentence to stderr: what is wrong, and what to do."""
-    message = error.message.rstrip()
+    message = _located(error).rstrip()
     stop = "" if message.endswith((".", "!", "?")) else "."
     words = f"{message}{stop} {error.hint}".strip()
     typer.echo(f"medcnn: {printable(words)}", err=True)
+
+
+def _located(error: MedcnnError) -> str:
+    """Return what is wrong, and in which file if the message does not say so."""
+    path = error.path if isinstance(error, ReadError) else None
+    if path is None:
+        return error.message
+    alone = rf"(?<![\w./-]){re.escape(str(path))}(?![\w/-])"
+    if re.search(alone, error.message):
+        return error.message
+    return f"{path}: {error.message}"
 
 
 def error_facts(path: str, error: MedcnnError) -> dict[str, str]:

@@ -15,7 +15,13 @@ __all__ = ["explain"]
 
 def explain(
     path: Annotated[
-        Path, typer.Argument(help="An image or a series' folder.", show_default=False)
+        Path,
+        typer.Argument(
+            help="An image or a series' folder.",
+            metavar="PATH",
+            readable=False,
+            show_default=False,
+        ),
     ],
     *,
     output: OutputFolder,

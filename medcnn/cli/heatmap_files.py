@@ -1,5 +1,6 @@
 """A heatmap as files: a picture with its legend, and a volume with its geometry."""
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ Bytes = npt.NDArray[np.uint8]
 _DOTS_PER_INCH = 100
 _FEWEST_COLUMNS = 480
 """A narrower picture is enlarged by a whole factor, or its legend has no room."""
+
+_LONGEST_STEM = 120
+"""Most bytes that an image's name adds to those of its heatmaps."""
 
 _VIEWS = {
     "S": "LPS",
@@ -162,7 +166,12 @@ def _write_png(path: Path, picture: Bytes) -> None:
 def _stem(source: Path | None) -> str:
     """Return a file's or folder's name without what tells its format."""
     name = source.name if source is not None else "image"
-    return _safe(_FORMATS.sub("", name))
+    stem = _safe(_FORMATS.sub("", name))
+    whole = stem.encode(errors="replace")
+    if len(whole) <= _LONGEST_STEM:
+        return stem
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"{whole[:_LONGEST_STEM].decode(errors='ignore')}-{digest}"
 
 
 def _safe(name: str) -> str:

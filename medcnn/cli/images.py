@@ -64,10 +64,10 @@ def _note(
     """Tell what in a folder gave nothing, and add it to `problems`."""
     for where, reason in broken:
         error = ReadError(reason, path=where)
-        named = "" if str(where) in reason else f"{where}: "
-        complain(ReadError(f"{named}{reason}"))
+        complain(error)
         problems.append(error_facts(str(where), error))
     if not images and not broken:
-        empty = ReadError(f"{folder} holds no image", path=folder)
+        hint = "Name a folder that holds images, or the files."
+        empty = ReadError(f"{folder} holds no image", path=folder, hint=hint)
         complain(empty)
         problems.append(error_facts(str(folder), empty))

@@ -22,7 +22,12 @@ EngineChoice = Literal["auto", "openvino", "onnxruntime", "torch"]
 
 Paths = Annotated[
     list[Path],
-    typer.Argument(help="Files and folders.", metavar="PATH...", show_default=False),
+    typer.Argument(
+        help="Files and folders.",
+        metavar="PATH",
+        readable=False,  # what cannot be read is told by reading, not as wrong usage
+        show_default=False,
+    ),
 ]
 OutputFolder = Annotated[
     Path,

@@ -15,7 +15,10 @@ def report(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="The --output of medcnn screen.", metavar="DIR", show_default=False
+            help="The --output of medcnn screen.",
+            metavar="DIR",
+            readable=False,
+            show_default=False,
         ),
     ],
 ) -> None:

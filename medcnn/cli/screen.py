@@ -38,7 +38,8 @@ def screen(
         typer.Option("--retry-errors", help="Try files again that failed before."),
     ] = False,
     timeout: Annotated[
-        float, typer.Option(min=1, help="Most seconds for reading one file.")
+        float,
+        typer.Option(min=1, max=86_400, help="Most seconds for reading one file."),
     ] = 60.0,
     as_json: Json = False,
     quiet: Quiet = False,

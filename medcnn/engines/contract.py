@@ -56,7 +56,7 @@ def does_not_fit(what: str, error: Exception) -> EngineError:
     """
     words = " ".join(str(error).split())
     if len(words) > _MOST_WORDS:
-        words = f"... {words[-_MOST_WORDS:]}"
+        words = f"... {words[-_MOST_WORDS:].partition(' ')[2]}"
     hint = "Copy the model again; if it is whole, it does not fit this engine."
     return EngineError(f"{what}: {words}", hint=hint)
 

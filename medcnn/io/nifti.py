@@ -228,7 +228,8 @@ def _geometry(nifti: Any, path: Path | None) -> Geometry:
         return Geometry((i, j, k), nifti.affine)
     except GeometryError as error:
         msg = f"its affine makes no grid: {error.message}"
-        raise ReadError(msg, path=path) from error
+        hint = "Mend its header, or pass (array, affine)."
+        raise ReadError(msg, path=path, hint=hint) from error
 
 
 def _steps(nifti: Any) -> tuple[str, ...]:

@@ -78,12 +78,17 @@ def require(path: Path) -> os.stat_result:
     try:
         return path.stat()
     except FileNotFoundError as error:
+        if path.is_symlink():
+            msg = f"{shown(path)} is a link to something that does not exist."
+            hint = "Mend the link, or put the file in its place."
+            raise ReadError(msg, path=path, hint=hint) from error
         msg = f"{shown(path)} does not exist."
         raise ReadError(msg, path=path, hint="Check the spelling.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         msg = f"{shown(path)} cannot be reached: {reason}."
-        raise ReadError(msg, path=path) from error
+        hint = "Check the path and your right to go there."
+        raise ReadError(msg, path=path, hint=hint) from error
 
 
 def is_folder(path: Path) -> bool:
@@ -158,7 +163,7 @@ def _check_regular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = next((name for is_kind, name in _SPECIAL if is_kind(mode)), "special")
         msg = f"{shown(path)} is {kind}, not a regular file; it was not opened."
-        raise ReadError(msg, path=path)
+        raise ReadError(msg, path=path, hint="Put images into files.")
 
 
 def _first_bytes(path: Path) -> tuple[bytes, bool]:

@@ -77,15 +77,18 @@ def _check_paths(paths: list[Path]) -> None:
     Raises:
         ReadError: If one does not exist or cannot be looked into, or none holds a file.
     """
-    first = next(iter(discover(paths)), None)
-    if first is None:
+    refused = None
+    for found in discover(paths):
+        if not found.problem or found.path not in paths:
+            return
+        refused = refused or found
+    if refused is None:
         where = ", ".join(name_of(path, None) for path in paths) or "an empty list"
         msg = f"No files were found in {where}."
         raise ReadError(msg, hint="Name a folder that holds images, or the files.")
-    if first.problem and first.path in paths:
-        msg = f"{name_of(first.path, None)} gives nothing to screen: {first.problem}."
-        hint = "Ask for the right to read it."
-        raise ReadError(msg, path=first.path, hint=hint)
+    msg = f"{name_of(refused.path, None)} gives nothing to screen: {refused.problem}."
+    hint = "Ask for the right to read it."
+    raise ReadError(msg, path=refused.path, hint=hint)
 
 
 def _fingerprint(path: Path) -> Fingerprint:

@@ -47,7 +47,7 @@ on conflict (path) do update set size = excluded.size, mtime_ns = excluded.mtime
     status = excluded.status, stage = excluded.stage, band = excluded.band,
     probability = excluded.probability, record = excluded.record
 """
-_FULL = {sqlite3.SQLITE_FULL: 28, sqlite3.SQLITE_READONLY: 30}  # ENOSPC, EROFS
+_FULL = {sqlite3.SQLITE_FULL: 28, sqlite3.SQLITE_READONLY: 13}  # ENOSPC, EACCES
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from medcnn.errors import GeometryError, ReadError
 from medcnn.geometry import Frame, Geometry
-from medcnn.io.dicom.tags import number, numbers, text
+from medcnn.io.dicom.tags import NOT_CONFORMANT, number, numbers, text
 
 __all__ = ["ORTHOGONAL_TOLERANCE", "plane_axes", "plane_geometry"]
 
@@ -62,7 +62,7 @@ def plane_geometry(
         return Geometry.from_lps(grid, affine), notes
     except GeometryError as error:
         msg = f"its spacing and position make no grid: {error.message}"
-        raise ReadError(msg, path=path) from error
+        raise ReadError(msg, path=path, hint=NOT_CONFORMANT) from error
 
 
 def plane_axes(
@@ -84,7 +84,7 @@ def plane_axes(
             f"(0020,0037) Image Orientation {list(cosines)} is not two unit "
             f"directions at right angles; it is off by {error:.3g}."
         )
-        raise ReadError(msg, path=path)
+        raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
     return row / lengths[0], column / lengths[1]
 
 

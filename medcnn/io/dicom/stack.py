@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from medcnn.errors import GeometryError, ReadError
 from medcnn.geometry import Geometry
 from medcnn.io.dicom.grid import plane_axes
-from medcnn.io.dicom.tags import numbers
+from medcnn.io.dicom.tags import NOT_CONFORMANT, numbers
 
 __all__ = ["Stack", "stack_planes"]
 
@@ -82,7 +82,7 @@ def stack_planes(
         geometry = Geometry.from_lps((*shape, len(planes)), affine)
     except GeometryError as error:
         msg = f"its slices make no grid: {error.message}"
-        raise ReadError(msg, path=path) from error
+        raise ReadError(msg, path=path, hint=NOT_CONFORMANT) from error
     return Stack(tuple(int(index) for index in order), geometry)
 
 
@@ -96,7 +96,7 @@ def _common(planes: Sequence[Dataset], keyword: str, path: Path | None) -> Float
     lacking = sum(len(values) != 3 for values in found)
     if lacking:
         msg = f"{lacking} of its {len(planes)} slices do not say where they lie."
-        raise ReadError(msg, path=path)
+        raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
     return np.array(found, np.float64)
 
 
@@ -111,7 +111,7 @@ def _axes(
     axes = plane_axes(planes[0], path)
     if axes is None:
         msg = "its slices do not say how they are turned."
-        raise ReadError(msg, path=path)
+        raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
     cosines = [numbers(plane, "ImageOrientationPatient") for plane in planes]
     turned = sum(
         len(found) != 6
@@ -135,14 +135,14 @@ def _pixel_spacing(planes: Sequence[Dataset], path: Path | None) -> tuple[float,
     first = numbers(planes[0], "PixelSpacing")
     if len(first) != 2 or min(first) <= 0:
         msg = f"(0028,0030) Pixel Spacing is {list(first)}, not two lengths in mm."
-        raise ReadError(msg, path=path)
+        raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
     same = all(
         len(other) == 2 and np.allclose(other, first, rtol=_SPACING_TOLERANCE, atol=0)
         for other in spacings
     )
     if not same:
         msg = f"its slices have different spacings in mm: {sorted(spacings)[:4]}."
-        raise ReadError(msg, path=path)
+        raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
     return first[0], first[1]
 
 

@@ -16,7 +16,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from medcnn.errors import DecodeError, NoPixelsError
 from medcnn.io.dicom.codecs import frame_decoder
 from medcnn.io.dicom.codestream import declared_size
-from medcnn.io.dicom.tags import broken_as_decode_error, number, text
+from medcnn.io.dicom.tags import NOT_CONFORMANT, broken_as_decode_error, number, text
 from medcnn.io.source import check_samples
 
 __all__ = ["PIXEL_KEYWORDS", "Layout", "container", "layout_of"]
@@ -123,7 +123,7 @@ def container(dataset: Dataset, layout: Layout, path: Path | None) -> npt.NDArra
     """
     if not layout.syntax.is_transfer_syntax:
         msg = f"its transfer syntax {layout.syntax} is none of DICOM's."
-        raise DecodeError(msg, path=path)
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     if layout.syntax.is_encapsulated:
         frames = _encapsulated(dataset, layout, path)
         pixels = _decode_frames(frames, layout, path)
@@ -137,7 +137,7 @@ def container(dataset: Dataset, layout: Layout, path: Path | None) -> npt.NDArra
         shape = (*shape, layout.samples)
     if pixels.size != np.prod(shape):
         msg = f"its pixels decode to {pixels.size} numbers, not {int(np.prod(shape))}."
-        raise DecodeError(msg, path=path)
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     pixels = pixels.reshape(shape)
     if not pixels.dtype.isnative:
         pixels = pixels.astype(pixels.dtype.newbyteorder("="))
@@ -165,7 +165,7 @@ def _encapsulated(dataset: Dataset, layout: Layout, path: Path | None) -> list[b
                 f"its codestream is {size[0]} rows x {size[1]} columns, but the header "
                 f"says {layout.rows} x {layout.columns}."
             )
-            raise DecodeError(msg, path=path)
+            raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     return frames
 
 
@@ -227,13 +227,13 @@ def _refuse_without_pixels(dataset: Dataset, path: Path | None) -> NoReturn:
     uid = text(dataset, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
     if not uid:
         msg = "it holds no DICOM image: neither pixels nor a SOP class."
-        raise NoPixelsError(msg, path=path)
+        raise NoPixelsError(msg, path=path, hint=_CUT_OFF)
     modality = text(dataset, "Modality")
     msg = (
         f"it is a {UID(uid).name}{f' ({modality})' if modality else ''} without pixels."
     )
     hint = "Reports, presentation states and directories are not images."
-    if "Rows" in dataset:
+    if "Rows" in dataset or "Image Storage" in UID(uid).name:
         hint = "It is cut off before its pixels, or they were taken out."
     raise NoPixelsError(msg, path=path, hint=hint)
 
@@ -264,13 +264,13 @@ def _check_bits(layout: Layout, high_bit: int, path: Path | None) -> None:
         return
     if layout.allocated not in _INTEGER_ALLOCATIONS:
         msg = f"(0028,0100) Bits Allocated is {layout.allocated}, not 1, 8, 16 or 32."
-        raise DecodeError(msg, path=path)
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     if not 1 <= layout.stored <= layout.allocated:
         msg = (
             f"(0028,0101) Bits Stored is {layout.stored}, but (0028,0100) Bits "
             f"Allocated is {layout.allocated}."
         )
-        raise DecodeError(msg, path=path)
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     # PS3.5 8.1.1: High Bit shall be one less than Bits Stored. Readers disagree on
     # files where it is not, so nobody can say what their values are.
     if high_bit != layout.stored - 1:
@@ -278,7 +278,7 @@ def _check_bits(layout: Layout, high_bit: int, path: Path | None) -> None:
             f"(0028,0102) High Bit is {high_bit}, but must be {layout.stored - 1} for "
             f"{layout.stored} bits stored."
         )
-        raise DecodeError(msg, path=path, hint="Ask the sender for a conformant file.")
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
 
 
 def _decoder(syntax: UID, path: Path | None) -> tuple[Decoder, str]:
@@ -293,7 +293,7 @@ def _decoder(syntax: UID, path: Path | None) -> tuple[Decoder, str]:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
         msg = f"its transfer syntax {syntax.name} is not read."
-        raise DecodeError(msg, path=path) from error
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT) from error
     if decoder.is_native:
         return decoder, ""
     plugins = [name for name in decoder.available_plugins if name != "gdcm"]

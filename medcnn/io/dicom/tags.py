@@ -16,12 +16,16 @@ from medcnn.errors import DecodeError, MedcnnError
 
 __all__ = [
     "FOREIGN_ERRORS",
+    "NOT_CONFORMANT",
     "broken_as_decode_error",
     "number",
     "numbers",
     "sequence",
     "text",
 ]
+
+NOT_CONFORMANT = "Ask the sender for a conformant file."
+"""What to do about attributes that contradict the standard or each other."""
 
 FOREIGN_ERRORS = (
     ArithmeticError,
