@@ -19,9 +19,11 @@ def images_in(paths: list[Path], problems: Problems) -> Iterator["medcnn.Image"]
         paths: Files, and folders of series or pictures.
         problems: What cannot be read is added to it, and told on stderr.
     """
+    from medcnn.io.source import is_folder
+
     for path in paths:
         try:
-            if not path.is_dir():
+            if not is_folder(path):
                 yield medcnn.load(path)
                 continue
             study = medcnn.load_study(path)

@@ -47,7 +47,8 @@ def items_of(folder: Path) -> tuple[list[Item], list[tuple[Path, ReadError]]]:
     items: list[Item] = []
     for found in discover([folder]):
         if found.problem:
-            error = ReadError(found.problem, path=found.path)
+            hint = "Ask for the right to read it."
+            error = ReadError(found.problem, path=found.path, hint=hint)
             problems.append((found.path, error))
             continue
         try:
