@@ -387,6 +387,8 @@ def test_screen_ranks_reports_and_ends_with_8_if_a_file_was_unreadable(
     rebuilt = medcnn("report", out)
     assert rebuilt.stdout.strip() == str(out / "report.html")
     assert "film.png" in (out / "report.html").read_text()
+    told = json.loads(medcnn("report", out, "--json").stdout)
+    assert told == {"report": str(out / "report.html")}
 
 
 @slow

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 import medcnn
-from medcnn.cli.console import printable
+from medcnn.cli.console import answer, printable
+from medcnn.cli.options import Json
 
 __all__ = ["report"]
 
@@ -21,6 +22,8 @@ def report(
             show_default=False,
         ),
     ],
+    *,
+    as_json: Json = False,
 ) -> None:
     """Make the report of a stored run again, without its model.
 
@@ -35,4 +38,7 @@ def report(
         page = folder / REPORT
     else:
         page = medcnn.write_report(folder)
+    if as_json:
+        answer({"report": str(page)})
+        return
     typer.echo(printable(str(page)))
