@@ -167,7 +167,7 @@ class Model:
             reasons: Why the n-th image is out of scope already; missing means "".
 
         Raises:
-            EngineError: If the network's answer is not a finite number.
+            EngineError: If the network's answer is not what the bundle says.
         """
         for index, outputs in enumerate(self.engine.stream(tensors)):
             reason = reasons[index] if index < len(reasons) else ""
@@ -223,16 +223,31 @@ class Model:
             msg += f", the network has {features}"
             raise BundleError(msg, hint="Copy the bundle again.")
 
+    def _check_outputs(self, outputs: Outputs) -> None:
+        """Refuse an answer of other shapes, or of no numbers.
+
+        Raises:
+            EngineError: If it is one. NaN would pass for a low score.
+        """
+        got = len(outputs.logits), len(outputs.features)
+        expected = len(self.labels), self._head[0].shape[1]
+        msg = ""
+        if got != expected:
+            msg = f"its network answers with {got} labels and features, not {expected}"
+        elif not np.isfinite(outputs.logits).all():
+            msg = "its network answers with no finite number"
+        if msg:
+            msg = f"{self.spec.name}: {msg}"
+            hint = "Graph or weights are damaged or another model's: do not use it."
+            raise EngineError(msg, hint=hint)
+
     def _conclude(self, outputs: Outputs, reason: str) -> Prediction:
         """Turn logits into probabilities, and weigh the feature vector.
 
         Raises:
-            EngineError: If a logit is not a finite number: it would pass for a low one.
+            EngineError: If the network's answer is not what the bundle says.
         """
-        if not np.isfinite(outputs.logits).all():
-            msg = f"{self.spec.name}: its network answers with no finite number"
-            hint = "Its weights are damaged, or do not suit this engine: do not use it."
-            raise EngineError(msg, hint=hint)
+        self._check_outputs(outputs)
         distance = None
         if self._feature_model is not None:
             pooled = outputs.features.reshape(len(outputs.features), -1).mean(axis=1)

@@ -10,7 +10,7 @@ import pytest
 from bundles import make_bundle
 
 from medcnn.bundle import GRAPH
-from medcnn.engines import open_engine
+from medcnn.engines import Outputs, open_engine
 from medcnn.errors import BundleError, DataError, EngineError, GeometryError
 from medcnn.gate import FeatureModel
 from medcnn.geometry import Geometry
@@ -194,3 +194,25 @@ def test_weights_that_are_no_numbers_never_pass_for_a_low_score(tmp_path, engine
     model = Model.open(bundle.path, engine=engine)
     with pytest.raises(EngineError, match="no finite number"):
         model.predict(_film())
+
+
+def test_a_graph_of_another_shape_is_one_sentence(tmp_path):
+    bundle = make_bundle(tmp_path / "one")
+    foreign = make_bundle(tmp_path / "two", shape=(16, 48))
+    shutil.copy(foreign.path / GRAPH, bundle.path / GRAPH)
+    model = Model(bundle, open_engine(bundle, engine="onnxruntime"))
+    with pytest.raises(EngineError, match="ONNX Runtime cannot run") as caught:
+        model.predict(_film())
+    assert "\n" not in caught.value.message
+
+
+def test_an_answer_of_another_size_is_refused(bundle):
+    class Foreign:
+        name, device = "foreign", "cpu"
+
+        def stream(self, tensors):
+            for _ in tensors:
+                yield Outputs(np.zeros(3, np.float32), np.zeros((16, 8, 8), np.float32))
+
+    with pytest.raises(EngineError, match=r"\(3, 16\) labels and features"):
+        Model(bundle, Foreign()).predict(_film())

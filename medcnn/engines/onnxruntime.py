@@ -46,10 +46,19 @@ class OnnxRuntimeEngine:
                 f"ONNX Runtime cannot open {bundle.path / GRAPH}", error
             )
             raise told from error
+        self._graph = bundle.path / GRAPH
         self._input = self._session.get_inputs()[0].name
 
     def stream(self, tensors: Iterable[npt.NDArray[np.float32]]) -> Iterator[Outputs]:
-        """Yield the outputs of each (C, ...) tensor, in order."""
+        """Yield the outputs of each (C, ...) tensor, in order.
+
+        Raises:
+            EngineError: If the graph does not take them.
+        """
         for tensor in tensors:
-            logits, features = self._session.run(None, {self._input: tensor[None]})
+            try:
+                logits, features = self._session.run(None, {self._input: tensor[None]})
+            except Exception as error:
+                told = does_not_fit(f"ONNX Runtime cannot run {self._graph}", error)
+                raise told from error
             yield Outputs(logits[0], features[0])
