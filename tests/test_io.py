@@ -1,8 +1,12 @@
 """What `load` accepts, what it refuses, and that each refusal says why."""
 
 import os
+import signal
 import subprocess
 import sys
+import zlib
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ from medcnn.errors import (
     ReadError,
     UnknownFormatError,
 )
+from medcnn.io.dicom.deflated import check_inflated_size
 
 AFFINE = np.array([[0, 2.0, 0, 5], [-3, 0, 0, 6], [0, 0, 4, 7], [0, 0, 0, 1]])
 
@@ -152,6 +157,24 @@ def test_deflated_bomb_is_refused_without_inflating_it(tmp_path, monkeypatch):
     monkeypatch.setattr(deflated, "MAX_INFLATED_BYTES", 2**22)
     with pytest.raises(DecodeError, match="inflates to more than 4194304 bytes"):
         io.load(path)
+
+
+@pytest.mark.parametrize("trailing", [0, 1, 5, 3 * 2**20])
+@pytest.mark.parametrize("size", [2**20 - 1, 2**20, 2**20 + 1, 4_500_378])
+def test_measuring_a_deflated_file_ends_whatever_follows_its_stream(size, trailing):
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packer.compress(bytes(size)) + packer.flush()
+    head = bytes(128) + b"DICM" + b"\x02\0\0\0UL\x04\0" + bytes(4)
+    signal.signal(signal.SIGALRM, _takes_for_ever)
+    signal.alarm(20)
+    try:
+        check_inflated_size(BytesIO(head + packed + b"\0" * trailing), Path("a.dcm"))
+    finally:
+        signal.alarm(0)
+
+
+def _takes_for_ever(*_):
+    pytest.fail("it never ends")
 
 
 def test_nested_sequences_end_in_an_error_not_in_a_crash(tmp_path):

@@ -46,7 +46,10 @@ def check_inflated_size(file: BinaryIO, path: Path) -> None:
     file.seek(_META_START + int.from_bytes(head[140:144], "little"))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     total = 0
-    while packed := inflater.unconsumed_tail or file.read(_CHUNK):
+    # what follows the end of the stream, such as a byte of padding, stays unconsumed
+    while not inflater.eof and (
+        packed := inflater.unconsumed_tail or file.read(_CHUNK)
+    ):
         total += len(inflater.decompress(packed, _CHUNK))
         if total > MAX_INFLATED_BYTES:
             msg = f"its data set inflates to more than {MAX_INFLATED_BYTES} bytes."
