@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from medcnn.image import Image as Image
     from medcnn.image import Study as Study
     from medcnn.io import Description as Description
+    from medcnn.io import ReadOptions as ReadOptions
     from medcnn.io import describe as describe
     from medcnn.io import load as load
     from medcnn.io import load_study as load_study
@@ -42,6 +43,7 @@ _HOME = {
     "Model": "medcnn.model",
     "Prediction": "medcnn.results",
     "Study": "medcnn.image",
+    "ReadOptions": "medcnn.io",
     "describe": "medcnn.io",
     "explain": "medcnn.explanation",
     "load": "medcnn.io",

@@ -14,6 +14,8 @@ from medcnn.geometry import Geometry
 from medcnn.image import Image, Study
 from medcnn.io.description import Description
 from medcnn.io.discover import Found, discover
+from medcnn.io.options import ReadOptions
+from medcnn.io.parts import chosen
 from medcnn.io.readers import reader_of
 from medcnn.io.source import MAX_FILE_BYTES, MAX_SAMPLES, Kind, identify, is_folder
 from medcnn.io.study import items_of, only_item
@@ -24,6 +26,7 @@ __all__ = [
     "Description",
     "Found",
     "Kind",
+    "ReadOptions",
     "describe",
     "describe_study",
     "discover",
@@ -33,7 +36,16 @@ __all__ = [
 ]
 
 
-def load(source: Any, *, series: str | None = None) -> Image:
+def load(  # noqa: PLR0913 - each is one choice of the reader
+    source: Any,
+    *,
+    series: str | None = None,
+    part: int | None = None,
+    size: tuple[int, int] | None = None,
+    values: bool | None = None,
+    resample_tilt: bool = False,
+    allow_gaps: bool = False,
+) -> Image:
     """Read one image or volume.
 
     Args:
@@ -41,58 +53,75 @@ def load(source: Any, *, series: str | None = None) -> Image:
             set, a nibabel image, or (array, affine) with an array (I, J[, K]) and an
             affine from voxel centres to RAS+ mm.
         series: Which series of a folder, by its Series Instance UID.
+        part: Which image of a file or series that holds several (time points,
+            echoes, pages, volumes), counted from 1 as `medcnn inspect` lists them.
+        size: (rows, columns) needed at least; a decoder that can may give a picture
+            reduced to a half, quarter or eighth, never a smaller one.
+        values: True keeps measured values, False gives what a screen shows, None
+            decides by modality.
+        resample_tilt: Resample slices that a tilted gantry sheared.
+        allow_gaps: Resample slices with gaps or uneven distances to an even grid.
 
     Raises:
-        ReadError: If it cannot be read as an image, or a folder holds several
+        ReadError: If it cannot be read as an image, or there are several
             (SeveralSeriesError).
         TypeError: If the source is of no kind that is read.
+        ValueError: If a choice makes no sense.
     """
+    options = ReadOptions(series, part, size, values, resample_tilt, allow_gaps)
     if not isinstance(source, str | Path):
-        return _from_memory(source)
+        return _from_memory(source, options)
     path = Path(source)
     if is_folder(path):
-        return only_item(path, series).read()
-    image = reader_of(identify(path)).read(path)
+        return only_item(path, series).read(options)
+    image = reader_of(identify(path)).read(path, options)
     if series is not None and image.identity.series_uid != series:
         msg = f"the file is not of the series {series}."
         raise ReadError(msg, path=path)
     return image
 
 
-def load_study(source: str | Path) -> Study:
+def load_study(source: str | Path, options: ReadOptions | None = None) -> Study:
     """Read every image of a file or folder; what cannot be read is listed.
 
     Args:
         source: A file, or a folder that is searched with its sub-folders.
+        options: The choices of `load`; its part and series are not looked at.
 
     Raises:
-        ReadError: If nothing is there.
+        ReadError: If nothing is there, or the file is no image.
     """
-    path = Path(source)
+    path, options = Path(source), options or ReadOptions()
     if not is_folder(path):
-        return Study((load(path),))
+        return Study(tuple(reader_of(identify(path)).read_all(path, options)))
     items, broken = items_of(path)
     problems = [(where, str(error)) for where, error in broken]
-    images = []
+    images: list[Image] = []
     for item in items:
         try:
-            images.append(item.read())
+            images += item.read_all(options)
         except ReadError as error:
             problems.append((error.path or item.path, str(error)))
     return Study(tuple(images), tuple(problems))
 
 
-def describe(path: Path) -> Description:
-    """Describe one file from its header, without decoding pixels.
+def describe(path: Path, *, part: int | None = None) -> Description:
+    """Describe the image of one file from its header, without decoding pixels.
+
+    Args:
+        path: The file.
+        part: Which image of a file that holds several, counted from 1.
 
     Raises:
-        ReadError: If it cannot be read as an image.
+        ReadError: If it cannot be read as an image, or holds several
+            (SeveralSeriesError).
     """
-    return reader_of(identify(path)).describe(path)
+    found = reader_of(identify(path)).describe_all(path, ReadOptions(part=part))
+    return chosen(found, part, path)
 
 
 def describe_study(
-    path: Path,
+    path: Path, options: ReadOptions | None = None
 ) -> tuple[tuple[Description, ...], tuple[tuple[Path, str], ...]]:
     """Describe every image of a file or folder from headers.
 
@@ -102,20 +131,21 @@ def describe_study(
     Raises:
         ReadError: If nothing is there.
     """
+    options = options or ReadOptions()
     if not is_folder(path):
-        return (describe(path),), ()
+        return reader_of(identify(path)).describe_all(path, options), ()
     items, broken = items_of(path)
     problems = [(where, str(error)) for where, error in broken]
-    found = []
+    found: list[Description] = []
     for item in items:
         try:
-            found.append(item.describe())
+            found += item.describe_all(options)
         except ReadError as error:
             problems.append((error.path or item.path, str(error)))
     return tuple(found), tuple(problems)
 
 
-def _from_memory(source: Any) -> Image:
+def _from_memory(source: Any, options: ReadOptions) -> Image:
     """Make an image of an object that is no path.
 
     Raises:
@@ -126,9 +156,10 @@ def _from_memory(source: Any) -> Image:
     libraries = {kind.__module__.partition(".")[0] for kind in type(source).__mro__}
     if "pydicom" in libraries:
         reader: Any = import_module("medcnn.io.dicom.reader")
-        return cast(Image, reader.from_dataset(source))
+        return cast(Image, reader.from_dataset(source, options))
     if "nibabel" in libraries:
-        return cast(Image, import_module("medcnn.io.nifti").from_image(source))
+        nifti: Any = import_module("medcnn.io.nifti")
+        return cast(Image, nifti.from_image(source, options))
     msg = (
         f"cannot load a {type(source).__name__}; a path, a pydicom data set, a nibabel "
         "image or (array, affine) can be loaded"

@@ -27,6 +27,9 @@ class Description:
         facts: What the file says that an input gate wants to know.
         series_uid: Which series it belongs to; None outside DICOM.
         files: How many files make it up.
+        part: Which of the images of its file or series it is, counted from 1.
+        parts: How many images its file or series holds.
+        title: What tells it from the other parts, such as "echo time 4.9 ms".
     """
 
     source: Path
@@ -43,6 +46,9 @@ class Description:
     facts: Mapping[str, str] = field(default_factory=dict)
     series_uid: str | None = None
     files: int = 1
+    part: int = 1
+    parts: int = 1
+    title: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

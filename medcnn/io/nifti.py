@@ -20,10 +20,11 @@ from medcnn.errors import DecodeError, GeometryError, MedcnnError, ReadError
 from medcnn.geometry import Geometry
 from medcnn.image import Image
 from medcnn.io.description import Description
+from medcnn.io.options import ReadOptions
 from medcnn.io.source import check_samples
 from medcnn.outputs import write_whole
 
-__all__ = ["describe", "from_image", "read", "save_nifti"]
+__all__ = ["describe_all", "from_image", "read", "read_all", "save_nifti"]
 
 Pixels = npt.NDArray[Any]
 
@@ -49,14 +50,32 @@ _CLASSES = {
 _HEAD_BYTES = 352
 
 
-def read(path: Path) -> Image:
+def read(path: Path, options: ReadOptions) -> Image:
     """Read one NIfTI file, or a .hdr/.img pair by either name.
 
     Raises:
         ReadError: If it is broken, cut off, or holds several volumes.
     """
     with _opened(path) as nifti:
-        return from_image(nifti, path=path)
+        return from_image(nifti, options, path=path)
+
+
+def read_all(path: Path, options: ReadOptions) -> Iterator[Image]:
+    """Read every image of a file.
+
+    Raises:
+        ReadError: If it is broken or cut off.
+    """
+    yield read(path, options)
+
+
+def describe_all(path: Path, options: ReadOptions) -> tuple[Description, ...]:
+    """Describe every image of a file from its header.
+
+    Raises:
+        ReadError: If the header is broken.
+    """
+    return (describe(path),)
 
 
 def describe(path: Path) -> Description:
@@ -105,7 +124,7 @@ def save_nifti(array: Pixels, geometry: Geometry, path: Path) -> None:
     write_whole(path, packed)
 
 
-def from_image(nifti: Any, *, path: Path | None = None) -> Image:
+def from_image(nifti: Any, options: ReadOptions, *, path: Path | None = None) -> Image:
     """Make an image of a nibabel image.
 
     Args:

@@ -1,5 +1,6 @@
 """PNG, JPEG and TIFF pictures of 8 or 16 bits; they have no geometry."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,18 @@ import numpy.typing as npt
 from medcnn.errors import DecodeError
 from medcnn.image import Image
 from medcnn.io.description import Description
+from medcnn.io.options import ReadOptions
 from medcnn.io.raster_header import RasterHeader, raster_header
 from medcnn.io.source import check_samples
 
-__all__ = ["describe", "read"]
+__all__ = ["describe_all", "read", "read_all"]
 
 Pixels = npt.NDArray[Any]
 
 _READ_TYPES = {"uint8", "uint16", "float32"}
 
 
-def read(path: Path) -> Image:
+def read(path: Path, options: ReadOptions) -> Image:
     """Read one picture as a screen shows it.
 
     Raises:
@@ -48,6 +50,24 @@ def read(path: Path) -> Image:
         warnings=header.warnings,
         source=path,
     )
+
+
+def read_all(path: Path, options: ReadOptions) -> Iterator[Image]:
+    """Read every image of a file.
+
+    Raises:
+        ReadError: If it is broken or cut off.
+    """
+    yield read(path, options)
+
+
+def describe_all(path: Path, options: ReadOptions) -> tuple[Description, ...]:
+    """Describe every image of a file from its header.
+
+    Raises:
+        ReadError: If the header is broken.
+    """
+    return (describe(path),)
 
 
 def describe(path: Path) -> Description:

@@ -1,11 +1,13 @@
 """Which module reads which format; it is imported with the first file of its kind."""
 
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
 from medcnn.image import Image
 from medcnn.io.description import Description
+from medcnn.io.options import ReadOptions
 from medcnn.io.source import Kind
 
 __all__ = ["Reader", "reader_of"]
@@ -18,13 +20,19 @@ _MODULES = {
 
 
 class Reader(Protocol):
-    """What the reader of a format offers."""
+    """What the reader of a format offers.
 
-    def read(self, path: Path) -> Image:
-        """Read one file."""
+    A file with several images is one whose images need a choice: time points, pages.
+    """
 
-    def describe(self, path: Path) -> Description:
-        """Describe one file from its header."""
+    def read(self, path: Path, options: ReadOptions) -> Image:
+        """Read the only image of a file, or the part that the options name."""
+
+    def read_all(self, path: Path, options: ReadOptions) -> Iterator[Image]:
+        """Read every image of a file, one after the other."""
+
+    def describe_all(self, path: Path, options: ReadOptions) -> tuple[Description, ...]:
+        """Describe every image of a file from its header."""
 
 
 def reader_of(kind: Kind) -> Reader:

@@ -1,6 +1,6 @@
 """A folder to the images in it: one for each series, picture or volume file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -11,6 +11,7 @@ from medcnn.errors import DecodeError, NoPixelsError, ReadError, SeveralSeriesEr
 from medcnn.image import Image
 from medcnn.io.description import Description
 from medcnn.io.discover import discover
+from medcnn.io.options import ReadOptions
 from medcnn.io.readers import reader_of
 from medcnn.io.source import Kind, identify, shown
 
@@ -19,21 +20,23 @@ __all__ = ["Item", "items_of", "only_item"]
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a folder, not read yet.
+    """One file or series of a folder, not read yet.
 
     Attributes:
         path: Its first file.
         series_uid: Series Instance UID; "" outside DICOM.
         words: What it is, for a person to choose by.
-        read: Reads it.
-        describe: Describes it from headers.
+        read: Reads its only image, or the part that the options name.
+        read_all: Reads every image of it.
+        describe_all: Describes every image of it from headers.
     """
 
     path: Path
     series_uid: str
     words: str
-    read: Callable[[], Image]
-    describe: Callable[[], Description]
+    read: Callable[[ReadOptions], Image]
+    read_all: Callable[[ReadOptions], Iterator[Image]]
+    describe_all: Callable[[ReadOptions], tuple[Description, ...]]
 
 
 def items_of(folder: Path) -> tuple[list[Item], list[tuple[Path, ReadError]]]:
@@ -101,7 +104,8 @@ def _file_item(path: Path, kind: Kind) -> Item:
         "",
         f"{kind.value}: {shown(path)}",
         partial(reader.read, path),
-        partial(reader.describe, path),
+        partial(reader.read_all, path),
+        partial(reader.describe_all, path),
     )
 
 
@@ -117,7 +121,8 @@ def _series_items(
             group.series_uid,
             f"{group.words}: {group.series_uid or shown(group.files[0])}",
             partial(series.read_group, group, folder),
-            partial(series.describe_group, group, folder),
+            partial(series.read_all_of_group, group, folder),
+            partial(series.describe_all_of_group, group, folder),
         )
         for group in groups
     ]

@@ -106,8 +106,21 @@ class _Draft:
         self.low, self.high = min(low, high), max(low, high)
 
 
-def plan_grey(dataset: Dataset, layout: Layout, path: Path | None) -> GreyPlan:
+def plan_grey(
+    dataset: Dataset,
+    layout: Layout,
+    path: Path | None,
+    *,
+    as_values: bool | None = None,
+) -> GreyPlan:
     """Decide what the stored values of a grey image mean, from its header alone.
+
+    Args:
+        dataset: The header.
+        layout: How the pixels are stored.
+        path: The file, for errors.
+        as_values: True keeps measured values, False applies what a screen shows,
+            None decides by modality.
 
     Raises:
         DecodeError: If a look-up table is broken or a rescale slope is 0.
@@ -115,7 +128,9 @@ def plan_grey(dataset: Dataset, layout: Layout, path: Path | None) -> GreyPlan:
     modality = text(dataset, "Modality").upper()
     draft = _Draft(*_stored_range(layout))
     _plan_modality(dataset, layout, draft, path)
-    if modality not in VALUE_MODALITIES:
+    if as_values is None:
+        as_values = modality in VALUE_MODALITIES
+    if not as_values:
         _plan_voi(dataset, draft, path)
         _plan_polarity(dataset, layout, draft)
     elif layout.photometric == "MONOCHROME1":

@@ -18,6 +18,7 @@ from medcnn.io.dicom.grey import GreyPlan, plan_grey, render
 from medcnn.io.dicom.grid import plane_geometry
 from medcnn.io.dicom.stored import Layout, container, layout_of
 from medcnn.io.dicom.tags import broken_as_decode_error, numbers
+from medcnn.io.options import ReadOptions
 
 __all__ = ["Plan", "common_type", "decode", "make_plan", "steps_in_words"]
 
@@ -55,19 +56,22 @@ class Plan:
         return units.pop() if len(units) == 1 else None
 
 
-def make_plan(dataset: Dataset, keyword: str, path: Path | None) -> Plan:
+def make_plan(
+    dataset: Dataset, keyword: str, path: Path | None, options: ReadOptions
+) -> Plan:
     """Decide from the header alone what will be done.
 
     Args:
         dataset: The data set, with or without its pixels.
         keyword: Which attribute carries the pixels; "" if none does.
         path: The file, for errors.
+        options: What the caller chose.
 
     Raises:
         ReadError: If the header contradicts itself or its frames make no volume.
     """
     with broken_as_decode_error(path, "its header is broken"):
-        return _make_plan(dataset, keyword, path)
+        return _make_plan(dataset, keyword, path, options)
 
 
 def decode(
@@ -124,14 +128,19 @@ def steps_in_words(plans: Sequence[Plan]) -> tuple[str, ...]:
     )
 
 
-def _make_plan(dataset: Dataset, keyword: str, path: Path | None) -> Plan:
+def _make_plan(
+    dataset: Dataset, keyword: str, path: Path | None, options: ReadOptions
+) -> Plan:
     """Do what `make_plan` says."""
     layout = layout_of(dataset, keyword, path)
     frames = frame_headers(dataset, layout.frames)
     headers = frames or [dataset]
     grey: tuple[GreyPlan, ...] = ()
     if check_photometric(layout, path):
-        plans = (plan_grey(header, layout, path) for header in headers)
+        plans = (
+            plan_grey(header, layout, path, as_values=options.values)
+            for header in headers
+        )
         grey = _one_if_same(tuple(plans))
     notes = warnings_of(dataset)
     notes += list(dict.fromkeys(note for plan in grey for note in plan.warnings))

@@ -22,21 +22,24 @@ from medcnn.io.dicom.facts import facts_of, identity_of
 from medcnn.io.dicom.plan import Plan, decode, make_plan
 from medcnn.io.dicom.stored import PIXEL_KEYWORDS
 from medcnn.io.dicom.tags import broken_as_decode_error, text
+from medcnn.io.options import ReadOptions
 
 __all__ = [
     "channels_first",
     "describe",
+    "describe_all",
     "from_dataset",
     "oddities",
     "parse",
     "quiet",
     "read",
+    "read_all",
 ]
 
 Caught = list[warnings.WarningMessage]
 
 
-def read(path: Path) -> Image:
+def read(path: Path, options: ReadOptions) -> Image:
     """Read one DICOM file.
 
     Raises:
@@ -44,10 +47,30 @@ def read(path: Path) -> Image:
     """
     with quiet() as caught:
         dataset, keyword = parse(path)
-        return _image(dataset, keyword, path, caught)
+        return _image(dataset, keyword, path, caught, options)
 
 
-def from_dataset(dataset: Dataset, *, path: Path | None = None) -> Image:
+def read_all(path: Path, options: ReadOptions) -> Iterator[Image]:
+    """Read every image of one DICOM file.
+
+    Raises:
+        ReadError: If it cannot be parsed, carries no pixels or they are broken.
+    """
+    yield read(path, options)
+
+
+def describe_all(path: Path, options: ReadOptions) -> tuple[Description, ...]:
+    """Describe every image of one DICOM file from its header.
+
+    Raises:
+        ReadError: If it cannot be parsed or carries no pixels.
+    """
+    return (describe(path, options),)
+
+
+def from_dataset(
+    dataset: Dataset, options: ReadOptions, *, path: Path | None = None
+) -> Image:
     """Make an image of a parsed data set.
 
     Raises:
@@ -55,10 +78,10 @@ def from_dataset(dataset: Dataset, *, path: Path | None = None) -> Image:
     """
     with quiet() as caught:
         keyword = next((name for name in PIXEL_KEYWORDS if name in dataset), "")
-        return _image(dataset, keyword, path, caught)
+        return _image(dataset, keyword, path, caught, options)
 
 
-def describe(path: Path) -> Description:
+def describe(path: Path, options: ReadOptions) -> Description:
     """Describe one DICOM file from its header.
 
     Raises:
@@ -66,7 +89,7 @@ def describe(path: Path) -> Description:
     """
     with quiet() as caught:
         dataset, keyword = parse(path, header_only=True)
-        plan = make_plan(dataset, keyword, path)
+        plan = make_plan(dataset, keyword, path, options)
         return description(dataset, plan, path, caught)
 
 
@@ -144,9 +167,15 @@ def channels_first(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values.transpose(3, 2, 1, 0)
 
 
-def _image(dataset: Dataset, keyword: str, path: Path | None, caught: Caught) -> Image:
+def _image(
+    dataset: Dataset,
+    keyword: str,
+    path: Path | None,
+    caught: Caught,
+    options: ReadOptions,
+) -> Image:
     """Decode a data set and apply what its header says."""
-    plan = make_plan(dataset, keyword, path)
+    plan = make_plan(dataset, keyword, path, options)
     values, mask = decode(dataset, plan, path)
     return Image(
         channels_first(values),

@@ -1,6 +1,6 @@
 """Many DICOM files: which belong together, and a series of slices as one volume."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,16 @@ from medcnn.io.dicom.reader import (
 )
 from medcnn.io.dicom.stack import Stack, stack_planes
 from medcnn.io.dicom.tags import numbers, text
+from medcnn.io.options import ReadOptions
 from medcnn.io.source import check_samples
 
-__all__ = ["Group", "describe_group", "group_files", "read_group"]
+__all__ = [
+    "Group",
+    "describe_all_of_group",
+    "group_files",
+    "read_all_of_group",
+    "read_group",
+]
 
 Pixels = npt.NDArray[Any]
 
@@ -65,7 +72,7 @@ def group_files(
         for file in files:
             try:
                 dataset, keyword = parse(file, header_only=True)
-                make_plan(dataset, keyword, file)
+                make_plan(dataset, keyword, file, ReadOptions())
             except ReadError as error:
                 problems.append((file, error))
                 continue
@@ -80,20 +87,21 @@ def group_files(
     return groups, problems
 
 
-def read_group(group: Group, source: Path) -> Image:
+def read_group(group: Group, source: Path, options: ReadOptions) -> Image:
     """Read the image that a group of files makes.
 
     Args:
         group: The files.
         source: The folder, noted on the image.
+        options: What the caller chose.
 
     Raises:
         ReadError: If a file is broken, or the slices make no regular volume.
     """
     if len(group.files) == 1:
-        return read(group.files[0])
+        return read(group.files[0], options)
     with quiet() as caught:
-        headers, plans, stack = _plan_group(group, source)
+        headers, plans, stack = _plan_group(group, source, options)
         values, mask = _fill(group, plans, stack)
         first = headers[stack.order[0]]
         return Image(
@@ -110,16 +118,38 @@ def read_group(group: Group, source: Path) -> Image:
         )
 
 
-def describe_group(group: Group, source: Path) -> Description:
+def read_all_of_group(
+    group: Group, source: Path, options: ReadOptions
+) -> Iterator[Image]:
+    """Read every image that a group of files makes.
+
+    Raises:
+        ReadError: If a file is broken, or the slices make no regular volume.
+    """
+    yield read_group(group, source, options)
+
+
+def describe_all_of_group(
+    group: Group, source: Path, options: ReadOptions
+) -> tuple[Description, ...]:
+    """Describe every image that a group of files makes, from headers alone.
+
+    Raises:
+        ReadError: If a header is broken, or the slices make no regular volume.
+    """
+    return (_describe_group(group, source, options),)
+
+
+def _describe_group(group: Group, source: Path, options: ReadOptions) -> Description:
     """Describe the image that a group of files makes, from headers alone.
 
     Raises:
         ReadError: If a header is broken, or the slices make no regular volume.
     """
     if len(group.files) == 1:
-        return describe(group.files[0])
+        return describe(group.files[0], options)
     with quiet() as caught:
-        headers, plans, stack = _plan_group(group, source)
+        headers, plans, stack = _plan_group(group, source, options)
         first = stack.order[0]
         plan = replace(
             plans[first], geometry=stack.geometry, warnings=tuple(_warnings(plans))
@@ -147,7 +177,9 @@ def _label(dataset: Dataset) -> str:
     return ", ".join(parts)
 
 
-def _plan_group(group: Group, source: Path) -> tuple[list[Dataset], list[Plan], Stack]:
+def _plan_group(
+    group: Group, source: Path, options: ReadOptions
+) -> tuple[list[Dataset], list[Plan], Stack]:
     """Read all headers, and find order and grid.
 
     Raises:
@@ -157,7 +189,7 @@ def _plan_group(group: Group, source: Path) -> tuple[list[Dataset], list[Plan], 
     for file in group.files:
         dataset, keyword = parse(file, header_only=True)
         headers.append(dataset)
-        plans.append(make_plan(dataset, keyword, file))
+        plans.append(make_plan(dataset, keyword, file, options))
     sizes = {(plan.layout.columns, plan.layout.rows) for plan in plans}
     depths = {plan.layout.samples for plan in plans}
     if len(sizes) > 1 or len(depths) > 1:
