@@ -5,7 +5,7 @@ import pytest
 
 from medcnn.cli.heatmap_files import overlay_with_legend, write_heatmap
 from medcnn.errors import GeometryError, OutputError
-from medcnn.explanation.overlay import grey_picture
+from medcnn.display import grey_picture
 from medcnn.geometry import Geometry
 from medcnn.image import Image
 from medcnn.io.nifti import save_nifti

@@ -1,8 +1,7 @@
 import matplotlib as mpl
 import numpy as np
 
-from medcnn.explanation.overlay import colour_scale, grey_picture, heat_layer, lay_over
-from medcnn.image import Image
+from medcnn.explanation.overlay import colour_scale, heat_layer, lay_over
 
 
 def test_colour_scale_is_matplotlibs_inferno():
@@ -11,39 +10,6 @@ def test_colour_scale_is_matplotlibs_inferno():
     apart = np.abs(colour_scale().astype(int) - expected)
 
     assert apart.max() <= 2
-
-
-def test_grey_picture_keeps_rows_and_columns_and_stretches_to_black_and_white():
-    pixels = np.linspace(1000, 3000, 6 * 200).reshape(6, 200).astype(np.uint16)
-
-    grey = grey_picture(Image.from_picture(pixels))
-
-    assert grey.shape == (6, 200, 3)
-    assert (grey[0, 0] == 0).all()
-    assert (grey[-1, -1] == 255).all()
-    assert (np.diff(grey[..., 0].ravel().astype(int)) >= 0).all()
-
-
-def test_grey_picture_leaves_padding_out_of_the_stretch():
-    pixels = np.tile(np.arange(100, 200, dtype=np.int16), (10, 1))
-    pixels[:, :50] = -2000
-    padding = (pixels == -2000).T[..., None]
-
-    grey = grey_picture(Image.from_picture(pixels, padding=padding))
-
-    assert (grey[:, :50] == 0).all()
-    assert np.unique(grey[:, 50:]).size == 50
-
-
-def test_grey_picture_of_nan_and_of_a_flat_image_is_black():
-    assert not grey_picture(Image.from_picture(np.full((3, 4), 7.0))).any()
-    assert not grey_picture(Image.from_picture(np.full((3, 4), np.nan))).any()
-
-
-def test_grey_picture_leaves_8_bit_colours_alone():
-    pixels = np.random.default_rng(0).integers(0, 255, (5, 7, 3), np.uint8)
-
-    assert (grey_picture(Image.from_picture(pixels)) == pixels).all()
 
 
 def test_no_relevance_leaves_the_picture_as_it_is():

@@ -11,11 +11,8 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from medcnn.explanation.overlay import (
-    grey_picture,
-    heat_layer,
-    lay_over,
-)
+from medcnn.display import VIEWS, grey_picture
+from medcnn.explanation.overlay import heat_layer, lay_over
 from medcnn.image import Image
 from medcnn.io.nifti import save_nifti
 from medcnn.outputs import write_whole
@@ -31,16 +28,6 @@ _FEWEST_COLUMNS = 480
 
 _LONGEST_STEM = 120
 """Most bytes that an image's name adds to those of its heatmaps."""
-
-_VIEWS = {
-    "S": "LPS",
-    "I": "LPI",
-    "A": "LIA",
-    "P": "LIP",
-    "L": "PIL",
-    "R": "PIR",
-}
-"""For where slices follow each other: what a slice's columns and rows run to."""
 
 _FORMATS = re.compile(r"\.(nii|nii\.gz|dcm|dicom|png|jpe?g|tiff?)$", re.IGNORECASE)
 
@@ -98,7 +85,7 @@ def _turned(picture: Bytes, image: Image) -> Bytes:
     """
     if image.dims == 2 or image.geometry is None:
         return picture
-    codes = _VIEWS[image.geometry.axis_codes[2]]
+    codes = VIEWS[image.geometry.axis_codes[2]]
     turn = image.geometry.reorientation_to(codes)
     turned = picture if turn.axes[0] == 0 else picture.transpose(1, 0, 2)
     flips = tuple(n for n, flip in ((1, turn.flips[0]), (0, turn.flips[1])) if flip)

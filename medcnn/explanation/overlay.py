@@ -1,4 +1,4 @@
-"""Pictures of images and heatmaps for a screen; only here is relevance scaled.
+"""Colour layers of heatmaps for a screen; only here is relevance scaled.
 
 Hot is high: the colour runs from clear (0) over violet and orange to pale yellow (the
 top of the scale), and so does the opacity, so that anatomy shows where nothing counted.
@@ -8,36 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.image import Image
-
-__all__ = ["colour_scale", "grey_picture", "heat_layer", "lay_over"]
+__all__ = ["colour_scale", "heat_layer", "lay_over"]
 
 Bytes = npt.NDArray[np.uint8]
-
-_LOW, _HIGH = 0.5, 99.5
-"""Percentiles of the acquired values that become black and white."""
-
-
-def grey_picture(image: Image, *, k: int = 0) -> Bytes:
-    """Return slice k as 8-bit colours for a screen, (rows, columns, 3).
-
-    Black and white are the 0.5th and 99.5th percentile of the acquired values; colour
-    images that are 8-bit already stay as they are.
-    """
-    picture = image.picture(k)
-    if picture.ndim == 3 and picture.dtype == np.uint8:
-        return np.ascontiguousarray(picture[..., :3])
-    values = picture.astype(np.float32)
-    acquired = values[np.isfinite(values)]
-    padding = None if image.padding is None else image.padding[..., k].T
-    if padding is not None and not padding.all():
-        acquired = values[~padding]
-        acquired = acquired[np.isfinite(acquired)]
-    low, high = np.percentile(acquired, [_LOW, _HIGH]) if acquired.size else (0, 1)
-    span = high - low if high > low else 1.0
-    shares = np.clip((np.nan_to_num(values, nan=low) - low) / span, 0, 1)
-    grey = np.rint(shares * 255).astype(np.uint8)
-    return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
 
 
 def heat_layer(relevance: npt.NDArray[np.float32], *, top: float) -> Bytes:

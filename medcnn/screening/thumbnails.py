@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.explanation.overlay import grey_picture
+from medcnn.display import grey_picture
 from medcnn.image import Image
 from medcnn.preprocessing.resample import resize
 
