@@ -2,7 +2,8 @@
 
 World axes are RAS+: x grows from left to Right, y from posterior to Anterior, z from
 inferior to Superior. Voxel indices are (i, j, k) and mean voxel centres. DICOM speaks
-LPS; `Geometry.from_lps` is the one place where the two meet.
+LPS; `Geometry.from_lps` is the one place where the two meet. A glass slide has axes of
+its own, which no sign turns into a patient's: `Frame.SLIDE`.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ LPS_TO_RAS: FloatArray = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 _POSITIVE = "RAS"
 _NEGATIVE = "LPI"
+_SLIDE_POSITIVE = "XYZ"
+_SLIDE_NEGATIVE = "xyz"
 
 
 class Frame(StrEnum):
@@ -33,6 +36,8 @@ class Frame(StrEnum):
     """True in the patient: CT, MR, PET, calibrated radiographs."""
     DETECTOR = "detector"
     """True at the detector plane: (0018,1164) Imager Pixel Spacing of a radiograph."""
+    SLIDE = "slide"
+    """True on a glass slide: x, y, z are the slide's own axes, not a patient's RAS."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,10 @@ class Geometry:
 
     Attributes:
         shape: Number of voxels along i, j, k, each >= 1.
-        affine: Voxel centre (i, j, k, 1) to world (x, y, z, 1) in RAS+ mm, (4, 4).
-        frame: Whether millimetres are true in the patient or at the detector.
+        affine: Voxel centre (i, j, k, 1) to world (x, y, z, 1) in RAS+ mm, (4, 4); on
+            a slide to the slide's own x, y, z in mm.
+        frame: Whether millimetres are true in the patient, at the detector or on a
+            slide.
 
     Raises:
         GeometryError: If the shape is empty, or the affine is not finite, not
@@ -143,10 +150,17 @@ class Geometry:
 
     @property
     def axis_codes(self) -> str:
-        """Where i, j, k mostly point to, such as "LPS" for a plain axial CT."""
+        """Where i, j, k mostly point to, such as "LPS" for a plain axial CT.
+
+        A slide knows no patient: its axes are X, Y, Z, and x, y, z where they run
+        backwards, such as "XYZ" for a TIFF.
+        """
         axes, signs = self._closest_axes()
+        is_slide = self.frame is Frame.SLIDE
+        grows = _SLIDE_POSITIVE if is_slide else _POSITIVE
+        falls = _SLIDE_NEGATIVE if is_slide else _NEGATIVE
         return "".join(
-            (_POSITIVE if positive else _NEGATIVE)[axis]
+            (grows if positive else falls)[axis]
             for axis, positive in zip(axes, signs, strict=True)
         )
 
@@ -168,8 +182,11 @@ class Geometry:
             codes: Three letters, one of each of R/L, A/P, S/I, such as "LPS".
 
         Raises:
-            GeometryError: If `codes` is not such a triple.
+            GeometryError: If `codes` is not such a triple, or this is a slide.
         """
+        if self.frame is Frame.SLIDE:
+            msg = f"a slide cannot be turned to {codes}: it says nothing of the patient"
+            raise GeometryError(msg)
         wanted = [_world_axis(code) for code in codes.upper()]
         if sorted(axis for axis, _ in wanted) != [0, 1, 2]:
             msg = f"orientation must name R/L, A/P and S/I once each, got {codes!r}"

@@ -120,3 +120,13 @@ def test_an_orientation_names_each_axis_once(codes):
 def test_a_grid_cannot_be_written_into():
     with pytest.raises(ValueError, match="read-only"):
         _oblique(0).affine[0, 0] = 1
+
+
+def test_a_slide_has_axes_of_its_own_and_is_never_turned_to_a_patient():
+    affine = np.eye(4)
+    affine[:2] = [[0, 0.5, 0, 3], [-0.5, 0, 0, 4]]  # i falls along y, j grows along x
+    grid = Geometry((3, 2, 1), affine, Frame.SLIDE)
+
+    assert grid.axis_codes == "yXZ"
+    with pytest.raises(GeometryError, match="a slide cannot be turned"):
+        grid.reorientation_to("LPS")
