@@ -22,9 +22,9 @@ Bytes = npt.NDArray[np.uint8]
 _OPPOSITE = dict(zip("RASLPI", "LPIRAS", strict=True))
 _PLANES = (("axial", "S"), ("coronal", "A"), ("sagittal", "L"))
 _HEIGHT_IN, _DOTS_PER_INCH = 5.0, 120
-_CAPTION_IN, _GAP_IN = 0.62, 0.08
-_NARROWEST, _WIDEST = 0.2, 4.0
-"""Bounds of a panel's width as a share of its height."""
+_CAPTION_IN, _GAP_IN, _LEAST_IN = 0.5, 0.08, 4.5
+_WIDEST = 4.0
+"""How many times as wide as high, or as high as wide, a panel is at most."""
 
 _MOST_SLICES = 6
 _BACKGROUND, _WORDS, _FAINT = "#111418", "#ffffff", "#aab4be"
@@ -37,20 +37,14 @@ class _Panel:
     Attributes:
         title: Which slice it is.
         pixels: (rows, columns, 3).
-        aspect: Height of a pixel as a share of its width.
+        size: Width and height, in mm or in pixels, the same for all panels.
         codes: Where columns and rows run to, such as "LP"; "" where nothing says.
     """
 
     title: str
     pixels: Bytes
-    aspect: float = 1.0
+    size: tuple[float, float]
     codes: str = ""
-
-    @property
-    def width(self) -> float:
-        """Width as a share of the height."""
-        rows, columns = self.pixels.shape[:2]
-        return float(np.clip(columns / (rows * self.aspect), _NARROWEST, _WIDEST))
 
 
 def write_preview(path: Path, image: Image, words: tuple[str, ...]) -> None:
@@ -65,19 +59,20 @@ def write_preview(path: Path, image: Image, words: tuple[str, ...]) -> None:
         OutputError: If it cannot be written.
     """
     panels = _panels(image)
-    widths = [panel.width * _HEIGHT_IN for panel in panels]
-    size = sum(widths) + _GAP_IN * (len(panels) - 1), _HEIGHT_IN + _CAPTION_IN
-    figure = Figure((max(size[0], 4.5), size[1]), _DOTS_PER_INCH, facecolor=_BACKGROUND)
-    across, up = figure.get_size_inches()
-    left = (across - size[0]) / 2
-    for panel, width in zip(panels, widths, strict=True):
-        box = left / across, _CAPTION_IN / up, width / across, _HEIGHT_IN / up
+    sizes = _sizes_in(panels)
+    tall = max(height for _, height in sizes)
+    wide = sum(width for width, _ in sizes) + _GAP_IN * (len(panels) - 1)
+    across, up = max(wide, _LEAST_IN), tall + _CAPTION_IN
+    figure = Figure((across, up), _DOTS_PER_INCH, facecolor=_BACKGROUND)
+    left = (across - wide) / 2
+    for panel, (width, height) in zip(panels, sizes, strict=True):
+        low = _CAPTION_IN + (tall - height) / 2
+        box = left / across, low / up, width / across, height / up
         _draw(figure.add_axes(box), panel)
         left += width + _GAP_IN
     for line, text in enumerate(words[:2]):
-        place = 1 - 0.27 * (line + 0.5) / _CAPTION_IN
         figure.text(
-            0.06 / across, _CAPTION_IN * place / up, text, fontsize=8.5,
+            0.08 / across, (_CAPTION_IN - 0.16 - 0.2 * line) / up, text, fontsize=8.5,
             color=(_WORDS, _FAINT)[line], va="center", parse_math=False,
         )  # fmt: skip
     canvas: Any = FigureCanvasAgg(figure)
@@ -91,24 +86,42 @@ def _panels(image: Image) -> list[_Panel]:
     """Return the slices that show an image best."""
     geometry, levels = image.geometry, grey_levels(image)
     if image.dims == 2:
-        aspect, codes = 1.0, ""
+        size, codes = (float(image.shape[0]), float(image.shape[1])), ""
         if geometry is not None:
-            aspect = geometry.spacing_mm[1] / geometry.spacing_mm[0]
-            codes = geometry.axis_codes[:2]
-        return [_Panel("", _shrunk(grey_picture(image, levels=levels)), aspect, codes)]
+            size, codes = geometry.extent_mm[:2], geometry.axis_codes[:2]
+        return [_Panel("", _shrunk(grey_picture(image, levels=levels)), size, codes)]
     if geometry is None:
         count = min(image.shape[2], _MOST_SLICES)
         places = [int((n + 0.5) * image.shape[2] / count) for n in range(count)]
+        size = float(image.shape[0]), float(image.shape[1])
         return [
-            _Panel(f"slice {k + 1}", _shrunk(grey_picture(image, k=k, levels=levels)))
+            _Panel(
+                f"slice {k + 1}",
+                _shrunk(grey_picture(image, k=k, levels=levels)),
+                size,
+            )
             for k in places
         ]
     panels = []
     for name, towards in _PLANES:
         pixels, (wide_mm, high_mm) = middle_slice(image, towards, levels)
-        codes = VIEWS[towards][:2]
-        panels.append(_Panel(name, _shrunk(pixels), high_mm / wide_mm, codes))
+        rows, columns = pixels.shape[:2]
+        size = columns * wide_mm, rows * high_mm
+        panels.append(_Panel(name, _shrunk(pixels), size, VIEWS[towards][:2]))
     return panels
+
+
+def _sizes_in(panels: list[_Panel]) -> list[tuple[float, float]]:
+    """Return width and height of each panel in inches, all to one scale."""
+    scale = _HEIGHT_IN / max(panel.size[1] for panel in panels)
+    widest = max(panel.size[0] for panel in panels) * scale
+    if widest > 2 * _HEIGHT_IN:
+        scale *= 2 * _HEIGHT_IN / widest
+    sizes = []
+    for panel in panels:
+        width, height = (max(n * scale, 1e-6) for n in panel.size)
+        sizes.append((max(width, height / _WIDEST), max(height, width / _WIDEST)))
+    return sizes
 
 
 def _shrunk(pixels: Bytes) -> Bytes:
