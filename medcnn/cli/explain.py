@@ -8,7 +8,16 @@ import typer
 import medcnn
 from medcnn.cli.console import answer, printable, say
 from medcnn.cli.open_model import open_model
-from medcnn.cli.options import Device, Engine, Json, Model, OutputFolder, Quiet
+from medcnn.cli.options import (
+    AllowGaps,
+    Device,
+    Engine,
+    Json,
+    Model,
+    OutputFolder,
+    Quiet,
+    ResampleTilt,
+)
 
 __all__ = ["explain"]
 
@@ -29,6 +38,16 @@ def explain(
         str | None,
         typer.Option(help="Which label; default: the main one; all: every label."),
     ] = None,
+    part: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Which of several images in a file or series, as medcnn inspect "
+            "lists them.",
+        ),
+    ] = None,
+    resample_tilt: ResampleTilt = False,
+    allow_gaps: AllowGaps = False,
     model: Model = "chest-xray",
     device: Device = "auto",
     engine: Engine = "auto",
@@ -44,7 +63,9 @@ def explain(
     from medcnn.outputs import make_folder
 
     opened = open_model(model, engine=engine, device=device, quiet=quiet)
-    image = medcnn.load(path)
+    image = medcnn.load(
+        path, part=part, resample_tilt=resample_tilt, allow_gaps=allow_gaps
+    )
     prediction, heatmaps = _explain(opened, image, label)
     make_folder(output)
     files = [

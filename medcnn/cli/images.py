@@ -1,32 +1,31 @@
 """The images that the paths of a command line stand for."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import medcnn
 from medcnn.cli.console import complain, error_facts
 from medcnn.errors import MedcnnError, ReadError
 
-__all__ = ["Problems", "descriptions_in", "images_in"]
+__all__ = ["Problems", "descriptions_in", "image_of", "images_in"]
 
 Problems = list[dict[str, str]]
 
 
-def images_in(paths: list[Path], problems: Problems) -> Iterator["medcnn.Image"]:
+def images_in(
+    paths: list[Path], problems: Problems, options: "medcnn.ReadOptions"
+) -> Iterator["medcnn.Image"]:
     """Yield every image of these files and folders, one after the other.
 
     Args:
         paths: Files, and folders of series or pictures.
         problems: What cannot be read is added to it, and told on stderr.
+        options: How they are read.
     """
-    from medcnn.io.source import is_folder
-
     for path in paths:
         try:
-            if not is_folder(path):
-                yield medcnn.load(path)
-                continue
-            study = medcnn.load_study(path)
+            study = medcnn.load_study(path, options)
         except MedcnnError as error:
             complain(error)
             problems.append(error_facts(str(path), error))
@@ -35,20 +34,43 @@ def images_in(paths: list[Path], problems: Problems) -> Iterator["medcnn.Image"]
         yield from study.images
 
 
+def image_of(
+    description: "medcnn.Description",
+    problems: Problems,
+    options: "medcnn.ReadOptions",
+) -> "medcnn.Image | None":
+    """Read the image that was described; None, and a problem told, if it is broken."""
+    from medcnn.io.source import is_folder
+
+    path = description.source
+    wanted = replace(options, part=description.part if description.parts > 1 else None)
+    try:
+        if is_folder(path):
+            wanted = replace(wanted, series=description.series_uid)
+        return medcnn.load(path, **asdict(wanted))
+    except MedcnnError as error:
+        complain(error)
+        problems.append(error_facts(str(path), error))
+        return None
+
+
 def descriptions_in(
-    paths: list[Path], problems: Problems
+    paths: list[Path],
+    problems: Problems,
+    options: "medcnn.ReadOptions",
 ) -> Iterator["medcnn.Description"]:
     """Yield what the headers in these files and folders say.
 
     Args:
         paths: Files and folders.
         problems: What cannot be read is added to it, and told on stderr.
+        options: How they would be read.
     """
     from medcnn.io import describe_study
 
     for path in paths:
         try:
-            found, broken = describe_study(path)
+            found, broken = describe_study(path, options)
         except MedcnnError as error:
             complain(error)
             problems.append(error_facts(str(path), error))

@@ -1,32 +1,124 @@
 """medcnn inspect: what is in files and folders, and what would be done to them."""
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 import medcnn
-from medcnn.cli.console import answer, end, printable, show
-from medcnn.cli.images import Problems, descriptions_in
-from medcnn.cli.options import Json, Paths
+from medcnn.cli.console import answer, end, printable, say, show
+from medcnn.cli.images import Problems, descriptions_in, image_of
+from medcnn.cli.options import AllowGaps, Json, Paths, Quiet, ResampleTilt
 
 __all__ = ["inspect"]
 
+_MOST_IN_DETAIL = 3
 
-def inspect(paths: Paths, *, as_json: Json = False) -> None:
+
+def inspect(
+    paths: Paths,
+    *,
+    details: Annotated[
+        bool | None,
+        typer.Option(
+            "--details/--table",
+            help="Everything that is known of each image, or one line for each; "
+            f"default: details for up to {_MOST_IN_DETAIL} images.",
+            show_default=False,
+        ),
+    ] = None,
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a PNG of each image, which is decoded for it.",
+            show_default=False,
+        ),
+    ] = None,
+    resample_tilt: ResampleTilt = False,
+    allow_gaps: AllowGaps = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Say what is in these files and folders; no model is used.
 
     Series, geometry, units, every step that is applied to the stored pixels, warnings.
+    Only headers are read, unless previews are asked for.
     """
+    from medcnn.io.options import ReadOptions
+
+    options = ReadOptions(resample_tilt=resample_tilt, allow_gaps=allow_gaps)
     errors: Problems = []
-    images: list[dict[str, Any]] = []
-    for description in descriptions_in(paths, errors):
-        images.append(description.to_json())
-        if not as_json:
-            _show(description)
+    found = list(descriptions_in(paths, errors, options))
+    rows = [description.to_json() for description in found]
+    if preview is not None:
+        _write_previews(preview, found, rows, errors, options)
     if as_json:
-        answer({"images": images, "errors": errors})
-    end(answers=len(images), problems=len(errors))
+        answer({"images": rows, "errors": errors})
+    elif details or (details is None and len(found) <= _MOST_IN_DETAIL):
+        for description in found:
+            _show_details(description)
+    else:
+        _show_table(found)
+    if not as_json:
+        say(_in_total(found, errors), quiet=quiet)
+    end(answers=len(found), problems=len(errors))
 
 
-def _show(description: "medcnn.Description") -> None:
+def _write_previews(
+    folder: Path,
+    found: list["medcnn.Description"],
+    rows: list[dict[str, Any]],
+    errors: Problems,
+    options: "medcnn.ReadOptions",
+) -> None:
+    """Decode each image and draw it; note the file in its row."""
+    from medcnn.cli.preview import write_preview
+    from medcnn.outputs import make_folder
+
+    make_folder(folder)
+    for number, (description, row) in enumerate(zip(found, rows, strict=True), start=1):
+        image = image_of(description, errors, options)
+        if image is None:
+            continue
+        path = folder / f"{number:04d}.png"
+        head = f"{number}. {_name(description)}"
+        facts = ", ".join(words for _, words in _lines(description)[1:5])
+        write_preview(path, image, (head, facts))
+        row["preview"] = str(path)
+
+
+def _show_table(found: list["medcnn.Description"]) -> None:
+    """Show one line for each image, and every warning with how often it is given."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("", justify="right", style="dim", no_wrap=True)
+    table.add_column("image", overflow="fold")
+    for title in ("modality", "size", "spacing mm", "axes", "unit", "notes"):
+        table.add_column(title, no_wrap=True)
+    warnings: dict[str, int] = {}
+    for number, one in enumerate(found, start=1):
+        for warning in one.warnings:
+            warnings[warning] = warnings.get(warning, 0) + 1
+        cells = (
+            str(number),
+            Text(printable(_name(one))),
+            one.modality or "",
+            " x ".join(str(n) for n in one.shape if n > 1 or one.shape[2] > 1)
+            + (" RGB" if one.channels > 1 else ""),
+            _spacing(one).removesuffix(" mm").replace(" mm at", " at"),
+            one.orientation or "",
+            one.unit or "",
+            str(len(one.warnings) or ""),
+        )
+        table.add_row(*cells)
+    show(table)
+    for warning, count in warnings.items():
+        show(Text(f"{count} x {printable(warning)}", style="yellow"))
+
+
+def _show_details(description: "medcnn.Description") -> None:
     """Show one image as a table of two columns."""
     from rich.table import Table
     from rich.text import Text
@@ -35,10 +127,18 @@ def _show(description: "medcnn.Description") -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, words in _lines(description):
-        table.add_row(name, Text(printable(words)))
-    show(Text(printable(str(description.source)), style="bold"))
+        style = "yellow" if name == "warning" else ""
+        table.add_row(name, Text(printable(words), style=style))
+    show(Text(printable(_name(description)), style="bold"))
     show(table)
     show("")
+
+
+def _name(found: "medcnn.Description") -> str:
+    """Return the file or folder of an image, and which part of it it is."""
+    which = f", part {found.part} of {found.parts}" if found.parts > 1 else ""
+    title = f": {found.title}" if found.title and found.parts > 1 else ""
+    return f"{found.source}{which}{title}"
 
 
 def _lines(found: "medcnn.Description") -> list[tuple[str, str]]:
@@ -49,9 +149,9 @@ def _lines(found: "medcnn.Description") -> list[tuple[str, str]]:
     files = f", {found.files} files" if found.files > 1 else ""
     lines = [
         ("format", f"{found.kind}{files}"),
-        ("modality", found.modality or "not stated"),
+        ("modality", found.modality or "modality not stated"),
         ("size", f"{size}, {found.channels} channel{'s' * (found.channels > 1)}"),
-        ("spacing", _spacing(found)),
+        ("spacing", _spacing(found) or "not stated"),
         ("orientation", found.orientation or "not stated"),
         ("unit", found.unit or "not stated"),
     ]
@@ -65,7 +165,15 @@ def _lines(found: "medcnn.Description") -> list[tuple[str, str]]:
 def _spacing(found: "medcnn.Description") -> str:
     """Return the spacing in words, and where its millimetres are true."""
     if found.spacing_mm is None:
-        return "not stated"
+        return ""
     numbers = found.spacing_mm if found.shape[2] > 1 else found.spacing_mm[:2]
     words = " x ".join(f"{mm:.4g}" for mm in numbers) + " mm"
-    return f"{words} at the detector" if found.frame == "detector" else words
+    return words if found.frame == "patient" else f"{words} at the {found.frame}"
+
+
+def _in_total(found: list["medcnn.Description"], errors: Problems) -> str:
+    """Say how much there was."""
+    files = sum(description.files for description in found)
+    words = f"{len(found)} image{'s' * (len(found) != 1)} in {files} file"
+    words += "s" * (files != 1)
+    return f"{words}; {len(errors)} could not be read." if errors else f"{words}."

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 __all__ = [
+    "AllowGaps",
     "Device",
     "Engine",
     "EngineChoice",
@@ -14,6 +15,7 @@ __all__ = [
     "OutputFolder",
     "Paths",
     "Quiet",
+    "ResampleTilt",
     "Seed",
     "Workers",
 ]
@@ -50,6 +52,20 @@ Workers = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Start of all random numbers.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")]
+ResampleTilt = Annotated[
+    bool,
+    typer.Option(
+        "--resample-tilt",
+        help="Resample slices that a tilted gantry sheared, not refuse them.",
+    ),
+]
+AllowGaps = Annotated[
+    bool,
+    typer.Option(
+        "--allow-gaps",
+        help="Resample slices with gaps or uneven distances, not refuse them.",
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No words and no progress on stderr.")
 ]

@@ -14,7 +14,16 @@ from medcnn.cli.console import (
 )
 from medcnn.cli.images import Problems, images_in
 from medcnn.cli.open_model import open_model
-from medcnn.cli.options import Device, Engine, Json, Model, Paths, Quiet
+from medcnn.cli.options import (
+    AllowGaps,
+    Device,
+    Engine,
+    Json,
+    Model,
+    Paths,
+    Quiet,
+    ResampleTilt,
+)
 from medcnn.errors import MedcnnError
 
 __all__ = ["predict"]
@@ -34,6 +43,8 @@ def predict(
     device: Device = "auto",
     engine: Engine = "auto",
     as_json: Json = False,
+    resample_tilt: ResampleTilt = False,
+    allow_gaps: AllowGaps = False,
     quiet: Quiet = False,
 ) -> None:
     """Give the probability of every label for a few images.
@@ -41,10 +52,13 @@ def predict(
     A folder stands for all images in it. For many images, with heatmaps and a report:
     medcnn screen.
     """
+    from medcnn.io.options import ReadOptions
+
     opened = open_model(model, engine=engine, device=device, quiet=quiet)
+    options = ReadOptions(resample_tilt=resample_tilt, allow_gaps=allow_gaps)
     errors: Problems = []
     images: list[dict[str, Any]] = []
-    for image in images_in(paths, errors):
+    for image in images_in(paths, errors, options):
         try:
             prediction = opened.predict(image)
         except MedcnnError as error:
