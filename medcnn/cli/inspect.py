@@ -1,5 +1,6 @@
 """medcnn inspect: what is in files and folders, and what would be done to them."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,7 +95,8 @@ def _show_table(found: list["medcnn.Description"]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("", justify="right", style="dim", no_wrap=True)
-    table.add_column("image", overflow="fold")
+    root = _shared_folder([one.source for one in found])
+    table.add_column(printable(f"in {root}") if root else "image", overflow="fold")
     for title in ("modality", "size", "spacing mm", "axes", "unit", "notes"):
         table.add_column(title, no_wrap=True)
     warnings: dict[str, int] = {}
@@ -103,11 +105,11 @@ def _show_table(found: list["medcnn.Description"]) -> None:
             warnings[warning] = warnings.get(warning, 0) + 1
         cells = (
             str(number),
-            Text(printable(_name(one))),
+            Text(printable(_name(one, root))),
             one.modality or "",
             " x ".join(str(n) for n in one.shape if n > 1 or one.shape[2] > 1)
             + (" RGB" if one.channels > 1 else ""),
-            _spacing(one).removesuffix(" mm").replace(" mm at", " at"),
+            _spacing(one, unit="", frame=" {frame}"),
             one.orientation or "",
             one.unit or "",
             str(len(one.warnings) or ""),
@@ -134,11 +136,21 @@ def _show_details(description: "medcnn.Description") -> None:
     show("")
 
 
-def _name(found: "medcnn.Description") -> str:
+def _shared_folder(paths: list[Path]) -> Path | None:
+    """Return the folder that all of several paths lie in; None if there is none."""
+    try:
+        shared = Path(os.path.commonpath([path.parent for path in paths]))
+    except ValueError:  # none, or on several drives
+        return None
+    return shared if len(shared.parts) > 1 else None
+
+
+def _name(found: "medcnn.Description", root: Path | None = None) -> str:
     """Return the file or folder of an image, and which part of it it is."""
+    path = found.source if root is None else found.source.relative_to(root)
     which = f", part {found.part} of {found.parts}" if found.parts > 1 else ""
     title = f": {found.title}" if found.title and found.parts > 1 else ""
-    return f"{found.source}{which}{title}"
+    return f"{path}{which}{title}"
 
 
 def _lines(found: "medcnn.Description") -> list[tuple[str, str]]:
@@ -162,13 +174,16 @@ def _lines(found: "medcnn.Description") -> list[tuple[str, str]]:
     return lines + [("warning", warning) for warning in found.warnings]
 
 
-def _spacing(found: "medcnn.Description") -> str:
+def _spacing(
+    found: "medcnn.Description", *, unit: str = " mm", frame: str = " at the {frame}"
+) -> str:
     """Return the spacing in words, and where its millimetres are true."""
     if found.spacing_mm is None:
         return ""
     numbers = found.spacing_mm if found.shape[2] > 1 else found.spacing_mm[:2]
-    words = " x ".join(f"{mm:.4g}" for mm in numbers) + " mm"
-    return words if found.frame == "patient" else f"{words} at the {found.frame}"
+    words = " x ".join(f"{mm:.4g}" for mm in numbers) + unit
+    is_true = found.frame == "patient"
+    return words if is_true else words + frame.format(frame=found.frame)
 
 
 def _in_total(found: list["medcnn.Description"], errors: Problems) -> str:
