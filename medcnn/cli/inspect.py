@@ -96,7 +96,7 @@ def _show_table(found: list["medcnn.Description"]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("", justify="right", style="dim", no_wrap=True)
     root = _shared_folder([one.source for one in found])
-    table.add_column(printable(f"in {root}") if root else "image", overflow="fold")
+    table.add_column("image", overflow="fold")
     for title in ("modality", "size", "spacing mm", "axes", "unit", "notes"):
         table.add_column(title, no_wrap=True)
     warnings: dict[str, int] = {}
@@ -115,6 +115,8 @@ def _show_table(found: list["medcnn.Description"]) -> None:
             str(len(one.warnings) or ""),
         )
         table.add_row(*cells)
+    if root is not None:
+        show(f"in {root}")
     show(table)
     for warning, count in warnings.items():
         show(Text(f"{count} x {printable(warning)}", style="yellow"))
