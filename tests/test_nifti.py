@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medcnn import io
-from medcnn.errors import DecodeError, ReadError
+from medcnn.errors import DecodeError, ReadError, SeveralSeriesError
 
 VALUES = np.random.default_rng(2).integers(-900, 900, (5, 4, 3)).astype(np.int16)
 AFFINE = np.array(
@@ -122,9 +122,10 @@ def test_one_volume_in_four_axes_is_squeezed(tmp_path):
 
 def test_several_volumes_are_refused_with_what_to_do(tmp_path):
     nib.Nifti1Image(np.stack([VALUES] * 2, -1), AFFINE).to_filename(tmp_path / "a.nii")
-    with pytest.raises(ReadError, match="several volumes") as caught:
+    with pytest.raises(SeveralSeriesError, match="holds 2 images") as caught:
         io.load(tmp_path / "a.nii")
-    assert "its own file" in caught.value.hint
+    assert "part=N" in caught.value.hint
+    assert caught.value.series == ("part 1: volume 1 of 2", "part 2: volume 2 of 2")
 
 
 def test_colours_become_channels(tmp_path):

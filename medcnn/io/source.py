@@ -17,6 +17,7 @@ __all__ = [
     "check_samples",
     "identify",
     "is_folder",
+    "nifti_pair",
     "require",
     "shown",
 ]
@@ -229,10 +230,26 @@ def _is_bare_dataset(head: bytes, size: int) -> bool:
 
 def _is_analyze_image(path: Path) -> bool:
     """Say whether this is the raw half of a NIfTI pair, by what its header holds."""
-    header = path.with_suffix(".hdr")
-    if path.suffix.lower() != ".img" or not header.is_file():
-        return False
-    return _is_nifti(_first_bytes(header)[0])
+    header, voxels = nifti_pair(path)
+    return voxels == path != header and _is_nifti(_first_bytes(header)[0])
+
+
+def nifti_pair(path: Path) -> tuple[Path, Path]:
+    """Return (header, voxels) of a pair by the name of either; else the path twice.
+
+    Either half may be packed: .hdr, .hdr.gz, .img, .img.gz.
+    """
+    ending = ".gz" if path.suffix.lower() == ".gz" else ""
+    bare = path.with_suffix("") if ending else path
+    suffix = bare.suffix.lower()
+    if suffix not in {".hdr", ".img"}:
+        return path, path
+    other = bare.with_suffix({".hdr": ".img", ".img": ".hdr"}[suffix])
+    names = [other, other.with_name(other.name + ".gz")]
+    found = next((name for name in names if name.is_file()), names[0])
+    if suffix == ".hdr":
+        return path, found
+    return (found, path) if found.is_file() else (path, path)
 
 
 def _looks_like(head: bytes) -> str:

@@ -13,7 +13,7 @@ from medcnn.io.description import Description
 from medcnn.io.discover import discover
 from medcnn.io.options import ReadOptions
 from medcnn.io.readers import reader_of
-from medcnn.io.source import Kind, identify, shown
+from medcnn.io.source import Kind, identify, nifti_pair, shown
 
 __all__ = ["Item", "items_of", "only_item"]
 
@@ -131,8 +131,7 @@ def _series_items(
 
 def _is_second_half(path: Path, kind: Kind) -> bool:
     """Say whether a file is the voxel half of a NIfTI pair, which comes with it."""
-    is_image = kind is Kind.NIFTI and path.suffix.lower() == ".img"
-    return is_image and path.with_suffix(".hdr").is_file()
+    return kind is Kind.NIFTI and nifti_pair(path)[0] != path
 
 
 def _refuse_several(items: list[Item], folder: Path) -> NoReturn:

@@ -1,0 +1,175 @@
+"""Bytes of a file or of what a gzip or zlib stream holds, never more than asked for.
+
+Readers of raw voxels know from a header how many bytes there must be. Whether the file
+can hold them is asked before any memory is taken: deflate packs 1032 to 1 at best.
+"""
+
+import gzip
+import zlib
+from io import BufferedIOBase
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import imagecodecs
+
+from medcnn.errors import DecodeError
+
+__all__ = ["Content", "inflate"]
+
+_BEST_RATIO = 1032
+_WHOLE_BYTES = 2**29
+_PIECE_BYTES = 2**20
+_HINT = "The file is broken or cut off; copy it again."
+
+
+class Content:
+    """A file open for reading, through gzip if that is what it holds.
+
+    Args:
+        path: A regular file.
+
+    Attributes:
+        is_packed: Whether the file is a gzip file.
+
+    Raises:
+        OSError: If it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = path.stat().st_size
+        self._file: BufferedIOBase = path.open("rb")
+        self.is_packed = self._file.read(2) == b"\x1f\x8b"
+        if self.is_packed:
+            self._file.close()
+            self._file = gzip.open(path, "rb")  # noqa: SIM115 - closed by __exit__
+        self._end = 0
+        self._whole: memoryview | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._whole = None
+        self._file.close()
+
+    def head(self, size: int) -> bytes:
+        """Return the first bytes, fewer if there are fewer.
+
+        Raises:
+            DecodeError: If a gzip stream is broken.
+        """
+        try:
+            self._file.seek(0)
+            return self._file.read(size)
+        except (EOFError, OSError, zlib.error) as error:
+            msg = f"it cannot be read ({type(error).__name__})."
+            raise DecodeError(msg, path=self._path, hint=_HINT) from error
+
+    def expect(self, end: int) -> None:
+        """Refuse a file that cannot hold so many bytes, before any of them is read.
+
+        Raises:
+            DecodeError: If it cannot.
+        """
+        most = self._size * _BEST_RATIO if self.is_packed else self._size
+        if end > most:
+            what = f"{self._size} bytes" + (" of gzip" if self.is_packed else "")
+            msg = f"its voxels are cut off: {end} bytes are declared, it has {what}."
+            raise DecodeError(msg, path=self._path, hint=_HINT)
+        self._end = end
+
+    def read(self, start: int, size: int) -> memoryview:
+        """Return exactly so many bytes.
+
+        Raises:
+            DecodeError: If there are fewer, or a gzip stream is broken.
+        """
+        try:
+            if self._is_best_read_whole():
+                self._whole = self._inflated()
+            if self._whole is not None:
+                return self._whole[start : start + size]
+            self._file.seek(start)
+            raw = bytearray(size)
+            have = self._fill(memoryview(raw))
+            if start + size == self._end and self.is_packed:
+                self._file.read(1)  # the end is where gzip compares its checksum
+        except (EOFError, OSError, zlib.error, imagecodecs.DeflateError) as error:
+            msg = f"its voxels cannot be read ({type(error).__name__})."
+            raise DecodeError(msg, path=self._path, hint=_HINT) from error
+        if have < size:
+            msg = f"its voxels are cut off: {have} of {size} bytes are there."
+            raise DecodeError(msg, path=self._path, hint=_HINT)
+        return memoryview(raw)
+
+    def _fill(self, raw: memoryview) -> int:
+        """Read into memory until it is full or the file ends; return how far."""
+        have = 0
+        while have < len(raw):
+            got = self._file.readinto(raw[have:])
+            if not got:
+                break
+            have += got
+        return have
+
+    def _is_best_read_whole(self) -> bool:
+        """Say whether the faster decoder, which wants the whole file, can be used.
+
+        A gzip file ends with the size of what it holds, modulo 2^32. Several streams in
+        one file, or bytes after the voxels, show there and go the slower way.
+        """
+        if not self.is_packed or self._whole is not None or self._end > _WHOLE_BYTES:
+            return False
+        with self._path.open("rb") as file:
+            file.seek(-4, 2)
+            return int.from_bytes(file.read(4), "little") == self._end
+
+    def _inflated(self) -> memoryview | None:
+        """Unpack the whole file; None if it is no single stream."""
+        raw = imagecodecs.gzip_decode(self._path.read_bytes(), out=self._end)
+        return memoryview(raw) if len(raw) == self._end else None
+
+
+def inflate(
+    packed: bytes | memoryview, size: int, path: Path, *, wbits: int
+) -> memoryview:
+    """Return the exact number of bytes that a stream must hold.
+
+    Args:
+        packed: The stream.
+        size: How many bytes it must hold.
+        path: The file, for errors.
+        wbits: As `zlib.decompressobj` takes it: 15 for zlib, -15 for bare deflate.
+
+    Raises:
+        DecodeError: If it is broken, or holds another number of bytes.
+    """
+    if size > len(packed) * _BEST_RATIO:
+        msg = f"its voxels are cut off: {size} bytes cannot be in {len(packed)}."
+        raise DecodeError(msg, path=path, hint=_HINT)
+    stream = zlib.decompressobj(wbits)
+    out = bytearray(size)
+    have, rest = 0, packed
+    try:
+        while have < size and not stream.eof:
+            piece = stream.decompress(rest, min(_PIECE_BYTES, size - have))
+            rest = stream.unconsumed_tail
+            if not piece and not rest:
+                break
+            out[have : have + len(piece)] = piece
+            have += len(piece)
+        is_over = bool(stream.decompress(rest, 1)) if not stream.eof else False
+    except zlib.error as error:
+        msg = "its packed voxels are broken."
+        raise DecodeError(msg, path=path, hint=_HINT) from error
+    if have < size or is_over or not stream.eof:
+        msg = f"its packed voxels are not the {size} bytes that are declared."
+        raise DecodeError(msg, path=path, hint=_HINT)
+    return memoryview(out)
