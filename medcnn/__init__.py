@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from medcnn.io import describe as describe
     from medcnn.io import load as load
     from medcnn.io import load_study as load_study
+    from medcnn.isolation import SafeReader as SafeReader
     from medcnn.model import Model as Model
     from medcnn.report import write_report as write_report
     from medcnn.results import CaseResult as CaseResult
@@ -42,6 +43,7 @@ _HOME = {
     "MedcnnError": "medcnn.errors",
     "Model": "medcnn.model",
     "Prediction": "medcnn.results",
+    "SafeReader": "medcnn.isolation",
     "Study": "medcnn.image",
     "ReadOptions": "medcnn.io",
     "describe": "medcnn.io",

@@ -5,7 +5,8 @@ MedcnnError
 │   ├── UnknownFormatError    its content is of no format that is read
 │   ├── NoPixelsError         it carries no pixels (a report, a presentation state)
 │   ├── DecodeError           its pixels are broken or in an unsupported coding
-│   └── SeveralSeriesError    a folder holds more than one series
+│   ├── SeveralSeriesError    a folder holds more than one series
+│   └── IsolationError        reading it took too much, or ended the process
 ├── GeometryError             a grid or a millimetre operation makes no sense
 ├── BundleError               a model directory is not what it should be
 ├── EngineError               an engine or device is absent or fails
@@ -25,6 +26,7 @@ __all__ = [
     "DecodeError",
     "EngineError",
     "GeometryError",
+    "IsolationError",
     "LeakageError",
     "MedcnnError",
     "MissingDependencyError",
@@ -60,7 +62,8 @@ class ReadError(MedcnnError):
 
     Attributes:
         path: The file, or None for pixels that never were a file.
-        stage: Where it failed: "open", "format", "header", "decode" or "geometry".
+        stage: Where it failed: "open", "format", "header", "decode" or "geometry";
+            for an IsolationError "timeout", "memory" or "crash".
     """
 
     stage = "open"
@@ -116,6 +119,29 @@ class SeveralSeriesError(ReadError):
     def __reduce__(self) -> tuple[object, ...]:
         kept = super().__reduce__()
         return (*kept, {"series": self.series})
+
+
+class IsolationError(ReadError):
+    """Reading took too long or too much memory, or ended the process that did it.
+
+    Attributes:
+        stage: "timeout", "memory" or "crash".
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        stage: str = "crash",
+        path: Path | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, path=path, hint=hint)
+        self.stage = stage
+
+    def __reduce__(self) -> tuple[object, ...]:
+        kept = super().__reduce__()
+        return (*kept, {"stage": self.stage})
 
 
 class GeometryError(MedcnnError):

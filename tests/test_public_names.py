@@ -17,6 +17,7 @@ PROMISED = (
     "MedcnnError",
     "Model",
     "Prediction",
+    "SafeReader",
     "Study",
     "explain",
     "load",

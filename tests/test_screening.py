@@ -15,9 +15,9 @@ from screens import folder_bytes, three_bands, worklist_bytes
 
 import medcnn
 from medcnn.errors import BundleError, OutputError, ReadError
+from medcnn.isolation import process as process_module
 from medcnn.results import Band, Status
 from medcnn.screening import Limits
-from medcnn.screening import crew as crew_module
 from medcnn.screening.names import name_of, path_of
 from medcnn.worklist import read_errors, read_run, read_worklist
 
@@ -197,7 +197,7 @@ def test_the_worklist_does_not_depend_on_the_number_of_workers(
 def test_a_second_run_reads_nothing_and_writes_nothing(
     mixed, screened, model, monkeypatch
 ):
-    monkeypatch.setattr(crew_module, "READER_COMMAND", ("false",))
+    monkeypatch.setattr(process_module, "WORKER_COMMAND", ("false",))
     finals = [screened[0] / n for n in ("worklist.csv", "errors.csv", "run.json")]
     before = [path.stat().st_mtime_ns for path in finals]
     again = list(medcnn.screen(mixed[0], model=model, output=screened[0]))

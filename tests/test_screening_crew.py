@@ -11,9 +11,9 @@ from screens import three_bands
 
 import medcnn
 from medcnn.errors import MedcnnError
+from medcnn.isolation import process as process_module
 from medcnn.results import Status
 from medcnn.screening import Limits
-from medcnn.screening import crew as crew_module
 from medcnn.screening.crew import Crew
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,8 @@ def hostile(path):
     if "print" in name: print("noise" * 5000); os.write(1, b"noise" * 5000)
     return load(path)
 reader.load = hostile
-reader.main()
+from medcnn.isolation.worker import main
+main()
 """
 
 
@@ -47,7 +48,7 @@ def model(tmp_path_factory):
 @pytest.fixture
 def hostile(monkeypatch):
     command = (sys.executable, "-P", "-c", _HOSTILE)
-    monkeypatch.setattr(crew_module, "READER_COMMAND", command)
+    monkeypatch.setattr(process_module, "WORKER_COMMAND", command)
 
 
 def _films_among(folder, *names):
@@ -112,7 +113,9 @@ def test_readers_that_cannot_start_end_the_run_with_their_last_words(
 ):
     write_films(tmp_path / "films", 1)
     program = "import sys; sys.exit('no numpy here')"
-    monkeypatch.setattr(crew_module, "READER_COMMAND", (sys.executable, "-c", program))
+    monkeypatch.setattr(
+        process_module, "WORKER_COMMAND", (sys.executable, "-c", program)
+    )
     run = medcnn.screen(tmp_path / "films", model=model, output=tmp_path / "out")
     with pytest.raises(MedcnnError, match="cannot be started: no numpy here"):
         run.run()
@@ -121,11 +124,13 @@ def test_readers_that_cannot_start_end_the_run_with_their_last_words(
 def test_a_reader_that_sends_nonsense_is_a_crash(model, tmp_path, monkeypatch):
     write_films(tmp_path / "films", 3)
     program = (
-        "import os; from medcnn.screening import reader as r\n"
-        "r.send = lambda channel, _: channel.write(b'\\xff' * 64) and channel.flush()\n"
-        "r.main()"
+        "from medcnn.isolation import worker as w\n"
+        "w.send = lambda out, *_: out.write(b'\\xff' * 64) and out.flush()\n"
+        "w.main()"
     )
-    monkeypatch.setattr(crew_module, "READER_COMMAND", (sys.executable, "-c", program))
+    monkeypatch.setattr(
+        process_module, "WORKER_COMMAND", (sys.executable, "-c", program)
+    )
     run = {"model": model, "output": tmp_path / "out", "workers": 1}
     cases = list(medcnn.screen(tmp_path / "films", **run))
     assert [case.stage for case in cases] == ["crash"] * 3
@@ -141,9 +146,11 @@ def test_readers_load_neither_torch_nor_an_engine(model, tmp_path, monkeypatch):
         "    assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "    return load(path)\n"
         "reader.load = watch\n"
-        "reader.main()"
+        "from medcnn.isolation.worker import main; main()"
     )
-    monkeypatch.setattr(crew_module, "READER_COMMAND", (sys.executable, "-c", program))
+    monkeypatch.setattr(
+        process_module, "WORKER_COMMAND", (sys.executable, "-c", program)
+    )
     (case,) = medcnn.screen(tmp_path / "films", model=model, output=tmp_path / "out")
     assert case.status is Status.OK, case.reason
 

@@ -13,11 +13,12 @@ import medcnn
 from medcnn.explanation import heatmap_of
 from medcnn.geometry import Geometry
 from medcnn.image import Image
+from medcnn.isolation.wire import Kind, receive, send
 from medcnn.model import Model, prepare
 from medcnn.screening import Limits
 from medcnn.screening.heat import HeatPainter
 from medcnn.screening.thumbnails import LONGEST, stack_of
-from medcnn.screening.wire import Failure, Grid, Reading, receive, send
+from medcnn.screening.wire import Failure, Grid, Reading, message_of, reading_of
 
 
 @pytest.fixture(scope="module")
@@ -173,10 +174,13 @@ def test_a_reading_travels_between_processes_unchanged():
     grid = Grid((7, 5, 2), tuple(float(n) for n in range(16)))
     identity = {"patient_id": "Ü", "study_uid": None, "series_uid": "1", "sop_uid": "2"}
     there = io.BytesIO()
-    send(there, Reading(identity, pictures=(b"ab", b"c"), grid=grid, tensor=tensor))
-    send(there, Reading(failure=Failure("decode", "broken", "copy it")))
+    for reading in (
+        Reading(identity, pictures=(b"ab", b"c"), grid=grid, tensor=tensor),
+        Reading(failure=Failure("decode", "broken", "copy it")),
+    ):
+        send(there, Kind.ANSWER, message_of(reading))
     there.seek(0)
-    first, second = receive(there), receive(there)
+    first, second = (reading_of(receive(there, 1 << 20)[1:]) for _ in range(2))
     assert first.identity == identity
     assert (first.pictures, first.grid) == ((b"ab", b"c"), grid)
     assert (first.tensor == tensor).all()
@@ -184,7 +188,7 @@ def test_a_reading_travels_between_processes_unchanged():
     assert second.failure == Failure("decode", "broken", "copy it")
     assert second.tensor is None
     with pytest.raises(EOFError):
-        receive(there)
+        receive(there, 1 << 20)
 
 
 @pytest.mark.slow

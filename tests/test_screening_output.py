@@ -16,7 +16,7 @@ from screens import ROOT, begin, three_bands, worklist_bytes
 import medcnn
 from medcnn.errors import OutputError, ReadError
 from medcnn.io import Found, discover
-from medcnn.screening import crew as crew_module
+from medcnn.isolation import process as process_module
 from medcnn.screening import republish, source
 from medcnn.worklist import read_errors, read_run, read_worklist
 
@@ -202,11 +202,14 @@ def test_a_file_that_may_not_be_read_is_a_row(bundle, open_folder, monkeypatch):
     write_films(films, 2)
     (films / "film0001.dcm").chmod(0o600)
     program = (
-        "import os; from medcnn.screening.reader import load, main\n"
+        "import os; from medcnn.isolation.worker import main\n"
+        "from medcnn.screening.reader import load\n"
         f"load({str(films / 'film0000.dcm')!r})  # so that all is imported\n"
         f"os.setgroups([]); os.setuid({NOBODY}); main()"
     )
-    monkeypatch.setattr(crew_module, "READER_COMMAND", (sys.executable, "-c", program))
+    monkeypatch.setattr(
+        process_module, "WORKER_COMMAND", (sys.executable, "-c", program)
+    )
     good, bad = medcnn.screen(films, model=bundle, output=open_folder / "out")
     assert (good.stage, bad.stage) == ("", "open")
     assert "film0001.dcm may not be read by this user" in bad.reason

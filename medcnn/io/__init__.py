@@ -3,6 +3,7 @@
 A reader and its library are imported when the first file needs them.
 """
 
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +34,7 @@ __all__ = [
     "identify",
     "load",
     "load_study",
+    "study_pieces",
 ]
 
 
@@ -91,18 +93,39 @@ def load_study(source: str | Path, options: ReadOptions | None = None) -> Study:
     Raises:
         ReadError: If nothing is there, or the file is no image.
     """
+    images: list[Image] = []
+    problems: list[tuple[Path, str]] = []
+    for piece in study_pieces(source, options):
+        if isinstance(piece, Image):
+            images.append(piece)
+        else:
+            problems.append(piece)
+    return Study(tuple(images), tuple(problems))
+
+
+def study_pieces(
+    source: str | Path, options: ReadOptions | None = None
+) -> Iterator[Image | tuple[Path, str]]:
+    """Yield what `load_study` returns, one image or (path, reason) after the other.
+
+    Args:
+        source: A file, or a folder that is searched with its sub-folders.
+        options: The choices of `load`; its part and series are not looked at.
+
+    Raises:
+        ReadError: If nothing is there, or the file is no image.
+    """
     path, options = Path(source), options or ReadOptions()
     if not is_folder(path):
-        return Study(tuple(reader_of(identify(path)).read_all(path, options)))
+        yield from reader_of(identify(path)).read_all(path, options)
+        return
     items, broken = items_of(path)
-    problems = [(where, str(error)) for where, error in broken]
-    images: list[Image] = []
+    yield from ((where, str(error)) for where, error in broken)
     for item in items:
         try:
-            images += item.read_all(options)
+            yield from item.read_all(options)
         except ReadError as error:
-            problems.append((error.path or item.path, str(error)))
-    return Study(tuple(images), tuple(problems))
+            yield error.path or item.path, str(error)
 
 
 def describe(path: Path, *, part: int | None = None) -> Description:

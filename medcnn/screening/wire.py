@@ -1,50 +1,22 @@
-"""What travels between the screening process and its reader processes.
+"""What reader processes find in a file, and how it travels to the screening process."""
 
-Readers work on files that may be hostile, so their answers are plain data (JSON, pixels
-and JPEG bytes), never pickles: nothing in them can be executed.
-"""
-
-import json
-import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from medcnn.image import Identity
+from medcnn.isolation import Answer, Failure, Message, pack, unpack
 
-__all__ = [
-    "Failure",
-    "Grid",
-    "Reading",
-    "receive",
-    "receive_bytes",
-    "send",
-    "send_bytes",
-]
+__all__ = ["Failure", "Grid", "Reading", "message_of", "reading_of"]
 
-_SIZES = struct.Struct("<IIQ")
-_SIZE = struct.Struct("<I")
-_MOST_BYTES = 1 << 30
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a file gave no image.
-
-    Attributes:
-        stage: "open", "format", "header", "decode" or "geometry" as `ReadError` says;
-            "prepare", "memory", "timeout" or "crash" for what happened after.
-        error: What was wrong, in a sentence.
-        hint: What to do; empty if nothing can be.
-    """
-
-    stage: str
-    error: str
-    hint: str = ""
+_NONSENSE = Failure(
+    "crash",
+    "the process that read it sent nonsense.",
+    "It may be broken on purpose; look at it alone: medcnn inspect PATH.",
+)
 
 
 @dataclass(frozen=True)
@@ -82,85 +54,42 @@ class Reading:
     tensor: npt.NDArray[np.float32] | None = None
 
 
-def send_bytes(channel: IO[bytes], content: bytes) -> None:
-    """Send a short message.
-
-    Raises:
-        OSError: If the other side is gone.
-    """
-    channel.write(_SIZE.pack(len(content)) + content)
-    channel.flush()
-
-
-def receive_bytes(channel: IO[bytes]) -> bytes:
-    """Receive a short message.
-
-    Raises:
-        EOFError: If the other side is gone.
-    """
-    (size,) = _SIZE.unpack(_exactly(channel, _SIZE.size))
-    return bytes(_exactly(channel, size))
-
-
-def send(channel: IO[bytes], reading: Reading) -> None:
-    """Send what was found in one file.
-
-    Raises:
-        OSError: If the other side is gone.
-    """
-    header: dict[str, Any] = {
+def message_of(reading: Reading) -> Message:
+    """Return a reading as facts, pictures and pixels."""
+    facts: dict[str, Any] = {
         "identity": dict(reading.identity),
         "failure": None if reading.failure is None else asdict(reading.failure),
         "reason": reading.reason,
-        "pictures": [len(picture) for picture in reading.pictures],
         "grid": None if reading.grid is None else asdict(reading.grid),
-        "shape": None if reading.tensor is None else reading.tensor.shape,
+        "tensor": None,
     }
-    text = json.dumps(header).encode()
-    pixels = memoryview(b"")
-    if reading.tensor is not None:
-        pixels = np.ascontiguousarray(reading.tensor, "<f4").data.cast("B")
-    pictures = b"".join(reading.pictures)
-    channel.write(_SIZES.pack(len(text), len(pictures), pixels.nbytes))
-    channel.write(text)
-    channel.write(pictures)
-    channel.write(pixels)
-    channel.flush()
+    if reading.tensor is None:
+        return Message(facts, reading.pictures)
+    facts["tensor"], pixels = pack(reading.tensor)
+    return Message(facts, (*reading.pictures, pixels))
 
 
-def receive(channel: IO[bytes]) -> Reading:
-    """Receive what was found in one file.
-
-    Raises:
-        EOFError: If the other side is gone.
-        ValueError: If it sends what `send` would not.
-    """
-    sizes = _SIZES.unpack(_exactly(channel, _SIZES.size))
-    if max(sizes) > _MOST_BYTES:
-        msg = f"a message of {sizes} bytes"
-        raise ValueError(msg)
-    text, pictures, pixels = (_exactly(channel, size) for size in sizes)
+def reading_of(answer: Answer) -> Reading:
+    """Return the reading of an answer, or the failure that came instead."""
+    if isinstance(answer, Failure):
+        return Reading(failure=answer)
     try:
-        return _reading(json.loads(text), pictures, pixels)
-    except (AttributeError, KeyError, TypeError) as error:
-        msg = "a message of another form"
-        raise ValueError(msg) from error
+        return _reading(answer[-1])
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return Reading(failure=_NONSENSE)
 
 
-def _reading(header: Any, pictures: bytearray, pixels: bytearray) -> Reading:
+def _reading(message: Message) -> Reading:
     """Put the parts of a message together."""
-    failure, grid, shape = header["failure"], header["grid"], header["shape"]
-    tensor = None
-    if shape is not None:
-        tensor = (
-            np.frombuffer(pixels, "<f4").reshape(shape).astype(np.float32, copy=False)
-        )
-    ends = np.cumsum([0, *header["pictures"]])
+    facts, pictures, tensor = message.facts, [*message.parts], None
+    if facts["tensor"] is not None:
+        tensor = unpack(facts["tensor"], pictures.pop())
+    failure, grid = facts["failure"], facts["grid"]
     return Reading(
-        identity=asdict(Identity(**header["identity"])),
+        identity=asdict(Identity(**facts["identity"])),
         failure=None if failure is None else Failure(**failure),
-        reason=header["reason"],
-        pictures=tuple(bytes(pictures[start:end]) for start, end in pairwise(ends)),
+        reason=facts["reason"],
+        pictures=tuple(bytes(picture) for picture in pictures),
         grid=None if grid is None else _grid(grid),
         tensor=tensor,
     )
@@ -169,20 +98,3 @@ def _reading(header: Any, pictures: bytearray, pixels: bytearray) -> Reading:
 def _grid(parts: Mapping[str, Any]) -> Grid:
     columns, rows, pictures = parts["shape"]
     return Grid((columns, rows, pictures), tuple(parts["from_tensor"]))
-
-
-def _exactly(channel: IO[bytes], size: int) -> bytearray:
-    """Read that many bytes into memory that may be written to.
-
-    Raises:
-        EOFError: If fewer come.
-    """
-    buffer = bytearray(size)
-    view = memoryview(buffer)
-    have = 0
-    while have < size:
-        got = channel.readinto(view[have:])  # type: ignore[attr-defined]
-        if not got:
-            raise EOFError
-        have += got
-    return buffer

@@ -1,0 +1,134 @@
+"""One worker process, seen from outside: started, asked, ended."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from medcnn.errors import MedcnnError
+from medcnn.isolation.wire import Kind, Message, receive, receive_bytes, send_bytes
+
+if sys.platform == "linux":
+    import fcntl
+
+__all__ = ["Process", "cause_of_death"]
+
+WORKER_COMMAND = (
+    *(sys.executable, "-P", "-c"),
+    "from medcnn.isolation.worker import main; main()",
+)
+"""What starts a worker process."""
+
+_PIPE_BYTES = 1 << 20
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Process:
+    """A worker process that was just started; it is not ready yet.
+
+    Raises:
+        MedcnnError: If the system starts no more processes.
+    """
+
+    def __init__(self) -> None:
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - see bury
+        try:
+            self._popen = _spawn(self._stderr)
+        except OSError as error:
+            self._stderr.close()
+            msg = f"A worker process cannot be started: {error.strerror}."
+            raise MedcnnError(msg, hint="Use fewer workers: --workers 1.") from error
+        if self._popen.stdin is None or self._popen.stdout is None:
+            raise AssertionError
+        self._requests, self._replies = self._popen.stdin, self._popen.stdout
+        _widen(self._replies)
+
+    def set_up(self, setup: bytes) -> None:
+        """Tell it what it is for, and wait until it is ready.
+
+        Raises:
+            EOFError: If it ended instead.
+            OSError: If it ended before it listened.
+        """
+        send_bytes(self._requests, setup)
+        receive_bytes(self._replies)
+
+    def request(self, content: bytes) -> None:
+        """Ask for something; if it is gone, reading the answer will tell."""
+        with contextlib.suppress(OSError):
+            send_bytes(self._requests, content)
+
+    def receive(self, most_bytes: int) -> tuple[Kind, Message]:
+        """Wait for the next message.
+
+        Raises:
+            EOFError: If it is gone.
+            OSError: If it cannot be heard.
+            ValueError: If it sends nonsense.
+        """
+        return receive(self._replies, most_bytes)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ended by itself or was ended."""
+        return self._popen.poll() is not None
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._popen.kill()
+
+    def bury(self) -> int:
+        """End it, close everything that belongs to it, and return its exit status."""
+        self._popen.kill()
+        code = self._popen.wait()
+        for channel in (self._requests, self._replies, self._stderr):
+            with contextlib.suppress(OSError):  # nobody is left to read the rest
+                channel.close()
+        return code
+
+    def last_words(self) -> str:
+        """Return the last line that it wrote before it died."""
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+def cause_of_death(code: int) -> str:
+    """Say in words how a process ended.
+
+    Examples:
+        >>> cause_of_death(7)
+        'exit status 7'
+    """
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _spawn(stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a process that sees the same packages, uses one thread, and no terminal."""
+    packages = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    surroundings = {**os.environ, "PYTHONPATH": packages}
+    surroundings |= dict.fromkeys(_ONE_THREAD, "1")
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        WORKER_COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=surroundings,
+        start_new_session=True,  # Ctrl-C is for the process that started it
+    )
+
+
+def _widen(channel: IO[bytes]) -> None:
+    """Let a pipe hold a whole answer, where the system knows how and allows it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(channel.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
