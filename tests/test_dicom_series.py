@@ -1,11 +1,14 @@
 """Series of slices as volumes, on a phantom whose values say where each voxel lies."""
 
+import copy
+
 import numpy as np
 import pytest
 from dicoms import (
     AXIAL,
     CORONAL,
     SAGITTAL,
+    as_big_endian,
     oblique,
     picture,
     save,
@@ -111,40 +114,87 @@ def test_slices_that_make_no_regular_volume_are_refused(step, reason, tmp_path):
         io.load(folder)
 
 
-def test_a_doubled_file_is_refused(tmp_path):
+def test_an_exact_copy_is_left_out_with_a_warning(tmp_path):
     slices = series()
+    image = io.load(save_series([*slices, slices[3], slices[5]], tmp_path))
+    assert worst_error(image) <= 0.501
+    assert "2 files were left out: exact copies" in " ".join(image.warnings)
+
+
+def test_a_copy_with_other_coding_but_equal_pixels_is_left_out(tmp_path):
+    slices = series()
+    folder = save_series(slices, tmp_path)
+    save(as_big_endian(slices[3]), folder / "again.dcm")
+    image = io.load(folder)
+    assert image.shape == (11, 9, 7)
+    assert worst_error(image) <= 0.501
+
+
+def test_one_instance_with_other_pixels_is_refused(tmp_path):
+    slices = series()
+    folder = save_series(slices, tmp_path)
+    slices[3].PixelData = bytes(198)
+    save(slices[3], folder / "again.dcm")
+    reason = r"003\.dcm and .*again\.dcm have one SOP Instance UID but differ"
+    with pytest.raises(ReadError, match=reason):
+        io.load(folder)
+
+
+def test_a_doubled_slice_with_a_uid_of_its_own_is_refused(tmp_path):
+    slices = series()
+    double = copy.deepcopy(slices[3])
+    double.SOPInstanceUID = generate_uid()
+    double.file_meta.MediaStorageSOPInstanceUID = double.SOPInstanceUID
     with pytest.raises(ReadError, match="1 of its 8 slices lie where another"):
-        io.load(save_series([*slices, slices[3]], tmp_path))
+        io.load(save_series([*slices, double], tmp_path))
 
 
-def test_a_localizer_inside_the_series_is_refused(tmp_path):
+def test_a_localizer_inside_the_series_is_an_image_of_its_own(tmp_path):
     slices = series()
     localizer = series(CORONAL, count=1)[0]
     localizer.SeriesInstanceUID = slices[0].SeriesInstanceUID
     localizer.FrameOfReferenceUID = slices[0].FrameOfReferenceUID
-    with pytest.raises(ReadError, match="1 of its 8 slices are turned another way"):
-        io.load(save_series([*slices, localizer], tmp_path))
+    folder = save_series([*slices, localizer], tmp_path)
+    with pytest.raises(SeveralSeriesError) as refused:
+        io.load(folder)
+    assert refused.value.series == (
+        "part 1: axial, 11 x 9, 7 slices",
+        "part 2: coronal, 11 x 9, 1 slice",
+    )
+    volume, scout = io.load(folder, part=1), io.load(folder, part=2)
+    assert (volume.shape, scout.shape) == ((11, 9, 7), (11, 9, 1))
+    assert max(worst_error(volume), worst_error(scout)) <= 0.501
 
 
 @pytest.mark.parametrize(
-    ("keyword", "value", "reason"),
-    [
-        ("PixelSpacing", [0.6, 0.81], "different spacings"),
-        ("FrameOfReferenceUID", generate_uid(), "2 frames of reference"),
-    ],
+    ("keyword", "value"),
+    [("PixelSpacing", [0.6, 0.81]), ("FrameOfReferenceUID", generate_uid())],
 )
-def test_slices_of_different_grids_are_refused(keyword, value, reason, tmp_path):
+def test_a_slice_of_another_grid_is_apart_and_is_missed_in_its_volume(
+    keyword, value, tmp_path
+):
     slices = series()
     setattr(slices[3], keyword, value)
-    with pytest.raises(ReadError, match=reason):
-        io.load(save_series(slices, tmp_path))
+    folder = save_series(slices, tmp_path)
+    with pytest.raises(SeveralSeriesError, match="refused: 1 slices are missing"):
+        io.load(folder)
+    with pytest.raises(ReadError, match="1 slices are missing: the spacing is 2.5 mm"):
+        io.load(folder, part=1)
+    assert io.load(folder, part=2).shape == (11, 9, 1)
+    study = io.load_study(folder)
+    assert [image.shape for image in study.images] == [(11, 9, 1)]
+    assert "1 slices are missing" in study.problems[0][1]
 
 
-def test_slices_of_different_size_are_refused(tmp_path):
+def test_slices_of_another_size_are_apart(tmp_path):
     slices = series()
-    slices[3].Rows, slices[3].Columns = 11, 9
-    with pytest.raises(ReadError, match="different sizes"):
-        io.load(save_series(slices, tmp_path))
+    slices[6].Rows, slices[6].Columns = 11, 9
+    folder = save_series(slices, tmp_path)
+    shapes = [image.shape for image in io.load_study(folder).images]
+    assert shapes == [(11, 9, 6), (9, 11, 1)]
+    found, problems = io.describe_study(folder)
+    assert [(one.part, one.parts, one.files) for one in found] == [(1, 2, 6), (2, 2, 1)]
+    assert problems == ()
 
 
 def test_one_truncated_slice_is_refused_not_dropped(tmp_path):

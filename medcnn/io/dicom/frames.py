@@ -1,20 +1,41 @@
 """Enhanced multi-frame objects: what each frame says, as if it were a file of its own.
 
 References:
-    [1] DICOM PS3.3 C.7.6.16, Multi-frame Functional Groups.
+    [1] DICOM PS3.3 C.7.6.16, Multi-frame Functional Groups; A.70, Legacy Converted.
 """
 
 from pydicom.dataset import Dataset
 
+from medcnn.io.dicom.tags import sequence
+
 __all__ = ["frame_headers"]
 
 _MACROS = (
+    "UnassignedSharedConvertedAttributesSequence",
+    "UnassignedPerFrameConvertedAttributesSequence",
     "PixelMeasuresSequence",
     "PlanePositionSequence",
     "PlaneOrientationSequence",
     "PixelValueTransformationSequence",
     "FrameVOILUTSequence",
+    "FrameContentSequence",
+    "MRImageFrameTypeSequence",
+    "CTImageFrameTypeSequence",
+    "PETFrameTypeSequence",
+    "ParametricMapFrameTypeSequence",
+    "TemporalPositionSequence",
+    "CardiacSynchronizationSequence",
+    "MREchoSequence",
+    "MRDiffusionSequence",
+    "MRTimingAndRelatedParametersSequence",
+    "MRModifierSequence",
+    "MRMetaboliteMapSequence",
+    "MRVelocityEncodingSequence",
+    "CTReconstructionSequence",
+    "SegmentIdentificationSequence",
 )
+"""Later ones win where two carry the same attribute."""
+
 _SHARED = (
     "Modality",
     "PresentationLUTShape",
@@ -32,15 +53,16 @@ def frame_headers(dataset: Dataset, count: int) -> list[Dataset] | None:
         dataset: The enhanced object.
         count: How many frames it holds.
     """
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
-    if per_frame is None or len(per_frame) != count:
+    per_frame = sequence(dataset, "PerFrameFunctionalGroupsSequence")
+    if not per_frame or len(per_frame) != count:
         return None
-    shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    shared = sequence(dataset, "SharedFunctionalGroupsSequence")
     base = Dataset()
     for keyword in _SHARED:
         if keyword in dataset:
             base[keyword] = dataset[keyword]
-    _add_macros(base, shared[0])
+    if shared:
+        _add_macros(base, shared[0])
     headers = []
     for group in per_frame:
         header = Dataset()

@@ -1,7 +1,8 @@
-"""Where the pixels of one plane lie: from spacing, position and orientation.
+"""Where the pixels of one picture or slice lie: spacing, position and orientation.
 
 References:
-    [1] DICOM PS3.3 C.7.6.2.1.1 (Image Plane), 10.7 (Basic Pixel Spacing Calibration).
+    [1] DICOM PS3.3 C.7.6.2.1.1 (Image Plane), C.7.6.1.1.1 (Patient Orientation), 10.7
+        (Basic Pixel Spacing Calibration).
 """
 
 from pathlib import Path
@@ -11,23 +12,42 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from medcnn.errors import GeometryError, ReadError
-from medcnn.geometry import Frame, Geometry
-from medcnn.io.dicom.tags import NOT_CONFORMANT, number, numbers, text
+from medcnn.geometry import Geometry
+from medcnn.io.dicom.records import Plane
+from medcnn.io.dicom.spacing import picture_spacing
+from medcnn.io.dicom.tags import NOT_CONFORMANT, text
 
-__all__ = ["ORTHOGONAL_TOLERANCE", "plane_axes", "plane_geometry"]
+__all__ = [
+    "ORTHOGONAL_TOLERANCE",
+    "checked_axes",
+    "picture_geometry",
+    "slice_geometry",
+]
 
 ORTHOGONAL_TOLERANCE = 1e-3
 """How far from unit length and right angles direction cosines may be."""
 
 _DEFAULT_THICKNESS_MM = 1.0
+_DIRECTIONS = {
+    "R": (1.0, 0.0, 0.0),
+    "L": (-1.0, 0.0, 0.0),
+    "A": (0.0, 1.0, 0.0),
+    "P": (0.0, -1.0, 0.0),
+    "H": (0.0, 0.0, 1.0),
+    "F": (0.0, 0.0, -1.0),
+}
+"""First letters of (0020,0020) Patient Orientation in RAS."""
 
 FloatArray = npt.NDArray[np.float64]
 
 
-def plane_geometry(
+def picture_geometry(
     dataset: Dataset, shape: tuple[int, int], path: Path | None
 ) -> tuple[Geometry | None, list[str]]:
-    """Return the grid of a single picture, and what is doubtful about it.
+    """Return the grid of a picture that is no slice, and what is doubtful about it.
+
+    Its axes point where (0020,0020) Patient Orientation says; where nothing says, as
+    in a picture seen by a radiologist.
 
     Args:
         dataset: The data set.
@@ -38,44 +58,64 @@ def plane_geometry(
         The grid, or None where the file says no spacing; and warnings.
 
     Raises:
-        ReadError: If position, orientation or spacing make no grid.
+        ReadError: If the spacing makes no grid.
     """
-    spacing, frame = _spacing(dataset)
+    spacing, frame, notes = picture_spacing(dataset)
     if spacing is None:
-        return None, []
-    if "MOSAIC" in text(dataset, "ImageType").upper().split("\\"):
-        return None, ["a mosaic of several slices in one picture; it has no one grid"]
-    down_mm, across_mm = spacing
+        return None, notes
+    sizes = (spacing[1], spacing[0], _DEFAULT_THICKNESS_MM)
     grid = (*shape, 1)
-    axes = plane_axes(dataset, path)
-    position = numbers(dataset, "ImagePositionPatient")
     try:
-        if axes is None or len(position) != 3:
-            sizes = (across_mm, down_mm, _DEFAULT_THICKNESS_MM)
-            return Geometry.from_spacing(grid, sizes, frame=frame), []
-        depth_mm, notes = _depth(dataset)
+        plain = Geometry.from_spacing(grid, sizes, frame=frame)
+        axes = _patient_axes(text(dataset, "PatientOrientation"))
+        if axes is None:
+            return plain, notes
         affine = np.eye(4)
-        affine[:3, 0] = axes[0] * across_mm
-        affine[:3, 1] = axes[1] * down_mm
-        affine[:3, 2] = np.cross(axes[0], axes[1]) * depth_mm
-        affine[:3, 3] = position
-        return Geometry.from_lps(grid, affine), notes
+        affine[:3, :3] = axes * sizes
+        return Geometry(grid, affine, frame), notes
     except GeometryError as error:
-        msg = f"its spacing and position make no grid: {error.message}"
+        msg = f"its spacing makes no grid: {error.message}"
         raise ReadError(msg, path=path, hint=NOT_CONFORMANT) from error
 
 
-def plane_axes(
-    dataset: Dataset, path: Path | None
-) -> tuple[FloatArray, FloatArray] | None:
-    """Return unit directions (LPS) of a row and of a column, or None if not said.
+def slice_geometry(plane: Plane) -> tuple[Geometry | None, list[str]]:
+    """Return the grid of a single slice, and what is doubtful about it.
+
+    Returns:
+        The grid, or None where the slice says no spacing; and warnings.
+
+    Raises:
+        ReadError: If its directions are none.
+        GeometryError: If they make no grid.
+    """
+    if not plane.spacing:
+        return None, []
+    across, down = checked_axes(plane.cosines, None)
+    notes = []
+    if plane.depth_mm is None:
+        size = f"{_DEFAULT_THICKNESS_MM:g} mm"
+        notes.append(f"it says no slice thickness; {size} was taken")
+    affine = np.eye(4)
+    affine[:3, 0] = across * plane.spacing[1]
+    affine[:3, 1] = down * plane.spacing[0]
+    affine[:3, 2] = np.cross(across, down) * (plane.depth_mm or _DEFAULT_THICKNESS_MM)
+    affine[:3, 3] = plane.position
+    columns, rows, _ = plane.size
+    return Geometry.from_lps((columns, rows, 1), affine), notes
+
+
+def checked_axes(
+    cosines: tuple[float, ...], path: Path | None
+) -> tuple[FloatArray, FloatArray]:
+    """Return unit directions (LPS) of a row and of a column.
+
+    Args:
+        cosines: The six numbers of (0020,0037) Image Orientation (Patient).
+        path: The file, for errors.
 
     Raises:
         ReadError: If the cosines are not of unit length or not at right angles.
     """
-    cosines = numbers(dataset, "ImageOrientationPatient")
-    if len(cosines) != 6:
-        return None
     row, column = np.array(cosines[:3]), np.array(cosines[3:])
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     error = max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(row @ column))
@@ -88,28 +128,15 @@ def plane_axes(
     return row / lengths[0], column / lengths[1]
 
 
-def _spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, Frame]:
-    """Return (between rows, between columns) in mm and where they are true.
+def _patient_axes(orientation: str) -> FloatArray | None:
+    """Return unit directions of i, j, k in RAS as columns; None if it says no two.
 
-    A projection's Pixel Spacing equals its Imager Pixel Spacing, or is calibrated to
-    the patient where it differs and the file says how.
+    k points to the viewer, as in `Geometry.from_spacing`.
     """
-    pixel = numbers(dataset, "PixelSpacing")
-    imager = numbers(dataset, "ImagerPixelSpacing") or numbers(
-        dataset, "NominalScannedPixelSpacing"
-    )
-    for found, frame in ((pixel, Frame.PATIENT), (imager, Frame.DETECTOR)):
-        if len(found) == 2 and min(found) > 0:
-            is_same = frame is Frame.PATIENT and found == imager
-            return (found[0], found[1]), Frame.DETECTOR if is_same else frame
-    return None, Frame.PATIENT
-
-
-def _depth(dataset: Dataset) -> tuple[float, list[str]]:
-    """Return a single slice's extent along its normal in mm."""
-    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-        size = number(dataset, keyword)
-        if size:
-            return abs(size), []
-    note = f"it says no slice thickness; {_DEFAULT_THICKNESS_MM:g} mm was taken"
-    return _DEFAULT_THICKNESS_MM, [note]
+    parts = [part.strip().upper()[:1] for part in orientation.split("\\")]
+    if len(parts) != 2 or not set(parts) <= set(_DIRECTIONS):
+        return None
+    row, column = (np.array(_DIRECTIONS[part]) for part in parts)
+    if row @ column:
+        return None
+    return np.stack([row, column, -np.cross(row, column)], axis=1)

@@ -1,8 +1,7 @@
-"""What one data set's header says will be done to its pixels, and where they lie."""
+"""What one data set's header says will be done to its pixels, and doing it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from medcnn.geometry import Geometry
 from medcnn.io.dicom.colour import check_photometric, colour_words, to_rgb
 from medcnn.io.dicom.facts import warnings_of
 from medcnn.io.dicom.frames import frame_headers
 from medcnn.io.dicom.grey import GreyPlan, plan_grey, render
-from medcnn.io.dicom.grid import plane_geometry
 from medcnn.io.dicom.stored import Layout, container, layout_of
-from medcnn.io.dicom.tags import broken_as_decode_error, numbers
+from medcnn.io.dicom.tags import broken_as_decode_error
 from medcnn.io.options import ReadOptions
 
 __all__ = ["Plan", "common_type", "decode", "make_plan", "steps_in_words"]
@@ -33,27 +30,17 @@ class Plan:
     Attributes:
         layout: How the pixels are stored.
         grey: What is done to each frame, or to all if there is one; () for colour.
-        order: For each k, which frame it is.
-        geometry: The grid; None where nothing says.
         warnings: What a careful reader would want to be told.
     """
 
     layout: Layout
     grey: tuple[GreyPlan, ...]
-    order: tuple[int, ...]
-    geometry: Geometry | None
     warnings: tuple[str, ...]
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """Return the steps in words."""
-        return steps_in_words([self])
-
-    @property
-    def unit(self) -> str | None:
-        """What the values mean; None where frames differ or nothing says."""
-        units = {grey.unit for grey in self.grey}
-        return units.pop() if len(units) == 1 else None
+    def forms(self) -> tuple[tuple[str, ...], ...]:
+        """The steps in words: one form for all frames, or one for each."""
+        return tuple(grey.words for grey in self.grey) or (colour_words(self.layout),)
 
 
 def make_plan(
@@ -80,22 +67,17 @@ def decode(
     """Decode the pixels and carry the plan out.
 
     Returns:
-        (K, rows, columns) or (K, rows, columns, 3), and the mask of padding or None.
+        (frames, rows, columns[, 3]) as stored, and the mask of padding or None.
 
     Raises:
         DecodeError: If the pixels are broken or no decoder knows them.
     """
     stored = container(dataset, plan.layout, path)
-    if plan.order != tuple(range(len(plan.order))):
-        stored = stored[list(plan.order)]
     if not plan.grey:
         return to_rgb(stored, dataset, plan.layout, path), None
     if len(plan.grey) == 1:
         return render(stored, plan.grey[0])
-    parts = [
-        render(frame, plan.grey[index])
-        for frame, index in zip(stored, plan.order, strict=True)
-    ]
+    parts = [render(frame, grey) for frame, grey in zip(stored, plan.grey, strict=True)]
     kind = common_type([values.dtype for values, _ in parts])
     values = np.stack([values.astype(kind, copy=False) for values, _ in parts])
     masks = [mask for _, mask in parts]
@@ -112,20 +94,17 @@ def common_type(kinds: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
     return np.result_type(*kinds)
 
 
-def steps_in_words(plans: Sequence[Plan]) -> tuple[str, ...]:
-    """Return the steps of one or several planes' plans in words."""
-    forms = dict.fromkeys(
-        words
-        for plan in plans
-        for words in ([grey.words for grey in plan.grey] or [colour_words(plan.layout)])
-    )
-    first, *others = forms
+def steps_in_words(forms: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the steps of one or several planes in words.
+
+    Args:
+        forms: The steps of each plane, with repetitions.
+    """
+    first, *others = dict.fromkeys(forms)
     if not others:
         return first
-    return (
-        *first,
-        f"the steps differ between slices in their numbers: {len(forms)} forms",
-    )
+    count = len(others) + 1
+    return (*first, f"the steps differ between slices in their numbers: {count} forms")
 
 
 def _make_plan(
@@ -144,28 +123,10 @@ def _make_plan(
         grey = _one_if_same(tuple(plans))
     notes = warnings_of(dataset)
     notes += list(dict.fromkeys(note for plan in grey for note in plan.warnings))
-    order, geometry, doubts = _grid(headers, layout, path)
-    return Plan(layout, grey, order, geometry, (*notes, *doubts))
+    return Plan(layout, grey, tuple(notes))
 
 
 def _one_if_same(plans: tuple[GreyPlan, ...]) -> tuple[GreyPlan, ...]:
     """Return one plan if all frames have the same."""
     same = all(plan.signature == plans[0].signature for plan in plans)
     return plans[:1] if same else plans
-
-
-def _grid(
-    headers: Sequence[Dataset], layout: Layout, path: Path | None
-) -> tuple[tuple[int, ...], Geometry | None, list[str]]:
-    """Return the order of the frames, their grid, and what is doubtful about it."""
-    shape = (layout.columns, layout.rows)
-    unordered = tuple(range(layout.frames))
-    if layout.frames == 1:
-        geometry, doubts = plane_geometry(headers[0], shape, path)
-        return unordered, geometry, doubts
-    if len(headers) == 1 or not numbers(headers[0], "ImagePositionPatient"):
-        note = f"{layout.frames} frames without geometry; k counts frames"
-        return unordered, None, [note]
-    # highdicom takes a third of a second to import, and pictures do not need it.
-    stack = import_module("medcnn.io.dicom.stack").stack_planes(headers, shape, path)
-    return stack.order, stack.geometry, []

@@ -1,4 +1,4 @@
-"""Planes to a volume: their order and grid, or the reason why they make none.
+"""Where the slices of a stack lie to each other, and whether they are one even volume.
 
 highdicom judges whether positions are those of one regular volume; what it refuses is
 refused here, with the numbers.
@@ -6,181 +6,201 @@ refused here, with the numbers.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import highdicom.spatial
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
 
-from medcnn.errors import GeometryError, ReadError
-from medcnn.geometry import Geometry
-from medcnn.io.dicom.grid import plane_axes
-from medcnn.io.dicom.tags import NOT_CONFORMANT, numbers
+from medcnn.io.dicom.records import Plane
 
-__all__ = ["Stack", "stack_planes"]
+__all__ = ["UNEVEN", "Stack", "places_of", "stack_of"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
 
-_COSINE_TOLERANCE = 1e-4
-_SPACING_TOLERANCE = 1e-4
-_SAME_PLACE_MM = 1e-3
-_UNEVEN = 0.01
-_HINT = "Load the slices one by one, or convert the series with a tool that resamples."
+UNEVEN = 0.01
+"""How much of the spacing a distance may differ from it."""
+
+_SAME_PLACE = 0.01
+_OFF_LINE = 0.1
+_LEAST_TILT_DEGREES = 1.0
+_MULTIPLE = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stack:
-    """The planes of a volume in order.
+    """Planes of one orientation, sorted along their normal.
 
     Attributes:
         order: For each k, the index of its plane among those given.
-        geometry: The grid.
+        positions: First pixels in that order, LPS mm, (N, 3).
+        axes: Unit directions of row, column and normal as rows, LPS, (3, 3).
+        spacing_mm: Between rows, between columns.
     """
 
     order: tuple[int, ...]
-    geometry: Geometry
+    positions: FloatArray
+    axes: FloatArray
+    spacing_mm: tuple[float, float]
 
+    @cached_property
+    def depths_mm(self) -> FloatArray:
+        """Place of each slice along the normal, growing, (N,)."""
+        return np.asarray(self.positions @ self.axes[2])
 
-def stack_planes(
-    planes: Sequence[Dataset], shape: tuple[int, int], path: Path | None
-) -> Stack:
-    """Order planes along their normal and return the grid they make.
+    @cached_property
+    def gaps_mm(self) -> FloatArray:
+        """Distances of neighbours along the normal, (N - 1,)."""
+        return np.diff(self.depths_mm)
 
-    Args:
-        planes: Two or more data sets with position, orientation and spacing.
-        shape: (columns, rows) of each.
-        path: The file or folder, for errors.
+    @cached_property
+    def offsets_mm(self) -> FloatArray:
+        """Shift of each slice along rows and columns from the first, (N, 2)."""
+        return np.asarray((self.positions - self.positions[0]) @ self.axes[:2].T)
 
-    Returns:
-        k grows along the cross product of row and column direction.
+    @property
+    def doubled(self) -> int:
+        """How many slices lie where another one lies already."""
+        near = _near_mm(self.spacing_mm)
+        steps = np.linalg.norm(np.diff(self.positions, axis=0), axis=1)
+        return int((steps < near).sum())
 
-    Raises:
-        ReadError: If orientation or spacing differ, planes are missing, doubled,
-            unevenly spaced or sheared (gantry tilt).
-    """
-    positions = _common(planes, "ImagePositionPatient", path)
-    across, down = _axes(planes, path)
-    row_mm, column_mm = _pixel_spacing(planes, path)
-    normal = np.cross(across, down)
-    depths = positions @ normal
-    order = np.argsort(depths, kind="stable")
-    spacing, _ = highdicom.spatial.get_volume_positions(
-        positions.tolist(), [*across, *down], rtol=_UNEVEN
-    )
-    if spacing is None:
-        raise ReadError(
-            _why_not(positions[order], normal), path=path, hint=_HINT
-        ) from None
-    first, last = positions[order[0]], positions[order[-1]]
-    affine = np.eye(4)
-    affine[:3, 0] = across * column_mm
-    affine[:3, 1] = down * row_mm
-    affine[:3, 2] = (last - first) / (len(planes) - 1)
-    affine[:3, 3] = first
-    try:
-        geometry = Geometry.from_lps((*shape, len(planes)), affine)
-    except GeometryError as error:
-        msg = f"its slices make no grid: {error.message}"
-        raise ReadError(msg, path=path, hint=NOT_CONFORMANT) from error
-    return Stack(tuple(int(index) for index in order), geometry)
-
-
-def _common(planes: Sequence[Dataset], keyword: str, path: Path | None) -> FloatArray:
-    """Return an attribute of three numbers of every plane, shape (N, 3).
-
-    Raises:
-        ReadError: If some planes lack it.
-    """
-    found = [numbers(plane, keyword) for plane in planes]
-    lacking = sum(len(values) != 3 for values in found)
-    if lacking:
-        msg = f"{lacking} of its {len(planes)} slices do not say where they lie."
-        raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
-    return np.array(found, np.float64)
-
-
-def _axes(
-    planes: Sequence[Dataset], path: Path | None
-) -> tuple[FloatArray, FloatArray]:
-    """Return the directions that all planes share.
-
-    Raises:
-        ReadError: If they do not share them.
-    """
-    axes = plane_axes(planes[0], path)
-    if axes is None:
-        msg = "its slices do not say how they are turned."
-        raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
-    cosines = [numbers(plane, "ImageOrientationPatient") for plane in planes]
-    turned = sum(
-        len(found) != 6
-        or np.abs(np.subtract(found, cosines[0])).max() > _COSINE_TOLERANCE
-        for found in cosines
-    )
-    if turned:
-        msg = f"{turned} of its {len(planes)} slices are turned another way."
-        hint = "A localizer may be among them; take it out."
-        raise ReadError(msg, path=path, hint=hint)
-    return axes
-
-
-def _pixel_spacing(planes: Sequence[Dataset], path: Path | None) -> tuple[float, float]:
-    """Return (between rows, between columns) in mm that all planes share.
-
-    Raises:
-        ReadError: If they do not share it.
-    """
-    spacings = {numbers(plane, "PixelSpacing") for plane in planes}
-    first = numbers(planes[0], "PixelSpacing")
-    if len(first) != 2 or min(first) <= 0:
-        msg = f"(0028,0030) Pixel Spacing is {list(first)}, not two lengths in mm."
-        raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
-    same = all(
-        len(other) == 2 and np.allclose(other, first, rtol=_SPACING_TOLERANCE, atol=0)
-        for other in spacings
-    )
-    if not same:
-        msg = f"its slices have different spacings in mm: {sorted(spacings)[:4]}."
-        raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
-    return first[0], first[1]
-
-
-def _why_not(positions: FloatArray, normal: FloatArray) -> str:
-    """Say why sorted positions are not a volume, with the numbers.
-
-    Args:
-        positions: Sorted along the normal, (N, 3), LPS mm.
-        normal: Unit normal of the planes.
-    """
-    steps = np.diff(positions, axis=0)
-    gaps = steps @ normal
-    count = len(positions)
-    same = int((np.linalg.norm(steps, axis=1) < _SAME_PLACE_MM).sum())
-    if same:
+    @property
+    def is_side_by_side(self) -> bool:
+        """Whether some slices share a depth but not a place."""
         return (
-            f"{same} of its {count} slices lie where another one lies already "
-            "(doubled files, or several time points in one series)."
+            bool((self.gaps_mm < _near_mm(self.spacing_mm)).any()) and not self.doubled
         )
-    if (gaps < _SAME_PLACE_MM).any():
-        return "some of its slices lie side by side in one plane."
-    drift = positions[-1] - positions[0]
-    cosine = float(drift @ normal / np.linalg.norm(drift))
-    tilt = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
-    usual = float(np.median(gaps))
-    multiples = gaps / usual
-    if np.abs(multiples - multiples.round()).max() < 0.02 and multiples.max() > 1.5:
-        missing = int((multiples.round() - 1).sum())
-        return (
-            f"{missing} slices are missing: the spacing is {usual:.4g} mm, the "
-            f"largest gap {gaps.max():.4g} mm, among {count} slices."
+
+    @property
+    def is_distinct(self) -> bool:
+        """Whether every slice has a depth of its own."""
+        return not bool((self.gaps_mm < _near_mm(self.spacing_mm)).any())
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all distances are the same."""
+        usual = self.gaps_mm.mean() if len(self.gaps_mm) else 1.0
+        return self.is_distinct and bool(
+            (np.abs(self.gaps_mm - usual) <= UNEVEN * usual).all()
         )
-    if tilt > 1:
-        return (
-            f"its slices are sheared by {tilt:.1f} degrees (gantry tilt), so they "
-            "do not make a rectangular volume."
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether first pixels lie on one line, to a tenth of a pixel."""
+        return self.off_line_mm <= _OFF_LINE * min(self.spacing_mm)
+
+    @property
+    def off_line_mm(self) -> float:
+        """How far the worst slice lies beside the line from the first to the last."""
+        span = self.depths_mm[-1] - self.depths_mm[0]
+        if span <= 0:
+            return 0.0
+        along = ((self.depths_mm - self.depths_mm[0]) / span)[:, None]
+        return float(np.abs(self.offsets_mm - along * self.offsets_mm[-1]).max())
+
+    @property
+    def cosine(self) -> float:
+        """Cosine of the angle between the line of first pixels and the normal."""
+        drift = self.positions[-1] - self.positions[0]
+        length = float(np.linalg.norm(drift))
+        return float(drift @ self.axes[2]) / length if length else 1.0
+
+    @property
+    def tilt_degrees(self) -> float:
+        """Angle between the line of first pixels and the normal."""
+        return float(np.degrees(np.arccos(np.clip(self.cosine, -1, 1))))
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether they are one rectangular volume; highdicom is the judge."""
+        if len(self.order) == 1:
+            return True
+        spacing, _ = highdicom.spatial.get_volume_positions(
+            self.positions.tolist(), [*self.axes[0], *self.axes[1]], rtol=UNEVEN
         )
-    return (
-        f"its {count} slices are unevenly spaced: {gaps.min():.4g} to "
-        f"{gaps.max():.4g} mm."
-    )
+        return spacing is not None and self.is_straight
+
+    @property
+    def affine(self) -> FloatArray:
+        """Voxel (i, j, k) to LPS mm of an even stack of two or more, (4, 4)."""
+        row_mm, column_mm = self.spacing_mm
+        affine = np.eye(4)
+        affine[:3, 0] = self.axes[0] * column_mm
+        affine[:3, 1] = self.axes[1] * row_mm
+        affine[:3, 2] = (self.positions[-1] - self.positions[0]) / (len(self.order) - 1)
+        affine[:3, 3] = self.positions[0]
+        return affine
+
+    def why_not(self) -> str:
+        """Say why they are no rectangular volume, with the numbers."""
+        count, gaps, tilt = len(self.order), self.gaps_mm, self.tilt_degrees
+        reasons = {
+            f"{self.doubled} of its {count} slices lie where another one lies already "
+            "(doubled files, or several time points in one series).": self.doubled,
+            "some of its slices lie side by side in one plane.": self.is_side_by_side,
+            f"{self.missing} slices are missing: the spacing is {np.median(gaps):.4g} "
+            f"mm, the largest gap {gaps.max():.4g} mm, among {count} "
+            "slices.": self.missing,
+            f"its {count} slices are unevenly spaced: {gaps.min():.4g} to "
+            f"{gaps.max():.4g} mm.": not self.is_even,
+            f"its slices are sheared by {tilt:.1f} degrees (gantry tilt), so they do "
+            "not make a rectangular volume.": self.is_straight
+            and tilt > _LEAST_TILT_DEGREES,
+        }
+        last = (
+            "its slices are shifted beside each other by up to "
+            f"{self.off_line_mm:.3g} mm."
+        )
+        return next((words for words, is_so in reasons.items() if is_so), last)
+
+    @property
+    def missing(self) -> int:
+        """How many slices an otherwise even stack lacks; 0 if it is not such a one."""
+        if len(self.gaps_mm) < 2 or not self.is_distinct:
+            return 0
+        multiples = self.gaps_mm / np.median(self.gaps_mm)
+        whole = np.abs(multiples - multiples.round()).max() < _MULTIPLE
+        if not whole or multiples.max() < 1.5 or multiples.min() < 0.5:
+            return 0
+        return int((multiples.round() - 1).sum())
+
+
+def stack_of(planes: Sequence[Plane]) -> Stack:
+    """Sort planes of one orientation and spacing along their normal."""
+    across, down = np.array(planes[0].cosines).reshape(2, 3)
+    across, down = across / np.linalg.norm(across), down / np.linalg.norm(down)
+    axes = np.array([across, down, np.cross(across, down)])
+    positions = np.array([plane.position for plane in planes], np.float64)
+    order = np.argsort(positions @ axes[2], kind="stable")
+    row_mm, column_mm = planes[0].spacing
+    return Stack(tuple(order.tolist()), positions[order], axes, (row_mm, column_mm))
+
+
+def places_of(planes: Sequence[Plane]) -> IntArray:
+    """Number the places that planes of one orientation lie in, from 0, (N,).
+
+    Planes nearer to each other than a hundredth of a pixel are in one place.
+    """
+    stack = stack_of(planes)
+    near = _near_mm(stack.spacing_mm)
+    places = np.empty(len(planes), np.intp)
+    level: list[tuple[int, FloatArray, float]] = []  # places at about this depth
+    count = 0
+    for index, position, depth in zip(
+        stack.order, stack.positions, stack.depths_mm, strict=True
+    ):
+        level = [place for place in level if depth - place[2] <= near]
+        same = (at for at, p, _ in level if np.linalg.norm(position - p) <= near)
+        place = next(same, count)
+        if place == count:
+            level.append((count, position, float(depth)))
+            count += 1
+        places[index] = place
+    return places
+
+
+def _near_mm(spacing_mm: tuple[float, float]) -> float:
+    """Return the distance in mm below which two places are the same."""
+    return _SAME_PLACE * min(spacing_mm)

@@ -1,0 +1,140 @@
+"""The images of a file or series: listed, chosen, read or described."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from medcnn.errors import ReadError
+from medcnn.image import Image
+from medcnn.io.description import Description
+from medcnn.io.dicom.assemble import FrameSource, describe_part, image_of
+from medcnn.io.dicom.copies import without_copies
+from medcnn.io.dicom.parse import Parsed, quiet
+from medcnn.io.dicom.parts import Part, parts_of
+from medcnn.io.dicom.records import FileRecord
+from medcnn.io.options import ReadOptions
+from medcnn.io.parts import chosen
+
+__all__ = ["Volumes"]
+
+_LISTED = 4
+
+
+class Volumes:
+    """The images that one file or the files of one series make.
+
+    Args:
+        records: The files.
+        source: The file or folder, noted on the images.
+        options: What the caller chose.
+        parsed: The only file, if it has been parsed with its pixels.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[FileRecord],
+        source: Path | None,
+        options: ReadOptions,
+        parsed: Parsed | None = None,
+    ) -> None:
+        self._given = records
+        self._source = source
+        self._options = options
+        self._parsed = parsed
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """Every image, and what is none.
+
+        Raises:
+            ReadError: If two files contradict each other.
+        """
+        parts = parts_of(self._records, self._options)
+        copies = len(self._given) - len(self._records)
+        if not copies:
+            return parts
+        word = "file was" if copies == 1 else "files were"
+        note = f"{copies} {word} left out: exact copies of others in the series"
+        return [replace(part, warnings=(*part.warnings, note)) for part in parts]
+
+    def read(self) -> Image:
+        """Read the only image, or the part that the options name.
+
+        Raises:
+            ReadError: If there are several and none is named, it is no volume, or a
+                file is broken.
+        """
+        parts = self.parts
+        good = [part for part in parts if not part.problem]
+        if not good and self._options.part is None:
+            raise self._error(*parts)
+        part = chosen(parts, self._options.part, self._source)
+        if part.problem:
+            raise self._error(part)
+        return self._image(part, self._frames())
+
+    def read_all(self) -> Iterator[Image]:
+        """Read every image; what is no volume is raised after the others.
+
+        Raises:
+            ReadError: If something is no volume, or a file is broken.
+        """
+        frames = self._frames()
+        for part in self.parts:
+            if not part.problem:
+                yield self._image(part, frames)
+        self._raise_problems()
+
+    def describe_all(self) -> Iterator[Description]:
+        """Describe every image; what is no volume is raised after the others.
+
+        Raises:
+            ReadError: If something is no volume.
+        """
+        parts = self.parts
+        source = self._source or Path()
+        for at, part in enumerate(parts, start=1):
+            if not part.problem:
+                yield describe_part(part, self._records, source, (at, len(parts)))
+        self._raise_problems()
+
+    @cached_property
+    def _records(self) -> list[FileRecord]:
+        """The files without copies."""
+        return without_copies(self._given, self._same_pixels)[0]
+
+    def _frames(self) -> FrameSource:
+        return FrameSource(self._records, self._options, self._parsed)
+
+    def _image(self, part: Part, frames: FrameSource) -> Image:
+        """Read one part."""
+        with quiet():
+            return image_of(part, self._records, frames, self._source)
+
+    def _same_pixels(self, first: FileRecord, second: FileRecord) -> bool:
+        """Decode two files and compare them."""
+        frames = FrameSource([first, second], self._options)
+        with quiet():
+            return np.array_equal(frames.all_frames(0), frames.all_frames(1))
+
+    def _raise_problems(self) -> None:
+        """Raise what is wrong with the parts that are no volume.
+
+        Raises:
+            ReadError: If there are any.
+        """
+        bad = [part for part in self.parts if part.problem]
+        if bad:
+            raise self._error(*bad)
+
+    def _error(self, *bad: Part) -> ReadError:
+        """Return why parts are no images."""
+        reasons = [
+            f"{part.name}: {part.problem}" if part.name else part.problem
+            for part in bad[:_LISTED]
+        ]
+        more = f" {len(bad) - _LISTED} more." if len(bad) > _LISTED else ""
+        return ReadError(" ".join(reasons) + more, path=self._source, hint=bad[0].hint)
