@@ -1,5 +1,6 @@
 """Many DICOM files: which belong together, and the images they make."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,8 +118,13 @@ def describe_all_of_group(
 
 
 def _volumes(group: Group, source: Path, options: ReadOptions) -> Volumes:
-    """Return the images of a group; a single file is its own source."""
-    where = source if len(group.records) > 1 else group.files[0]
+    """Return the images of a group; their source is where all its files lie."""
+    files = group.files
+    if len(files) == 1:
+        return Volumes(group.records, files[0], options)
+    shared = Path(os.path.commonpath([file.parent for file in files]))
+    # members of an archive lie in a temporary folder, which nobody should see
+    where = shared if shared.is_relative_to(source) else source
     return Volumes(group.records, where, options)
 
 
