@@ -257,7 +257,14 @@ def test_steps_are_recorded_in_the_order_they_were_applied(tmp_path):
         PixelPaddingValue=0,
     )
     steps = read(dataset, tmp_path).provenance
-    starts = ("stored values", "rescale", "VOI window", "MONOCHROME1", "padding")
+    starts = (
+        "stored values",
+        "rescale",
+        "VOI window",
+        "MONOCHROME1",
+        "padding",
+        "as displayed: usual for CR",
+    )
     assert len(steps) == len(starts)
     assert all(
         step.startswith(start) for step, start in zip(steps, starts, strict=True)

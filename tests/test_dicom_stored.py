@@ -85,8 +85,8 @@ def test_file_without_preamble_reads_the_same(tmp_path):
         ({"BitsStored": 17, "HighBit": 16}, "Bits Stored is 17"),
         ({"BitsAllocated": 12}, "Bits Allocated is 12, not 1, 8, 16 or 32"),
         ({"PhotometricInterpretation": "HSV"}, "'HSV' with 1 samples"),
-        ({"PhotometricInterpretation": None}, "'missing' with 1 samples"),
-        ({"Rows": 0}, "which holds nothing"),
+        ({"PhotometricInterpretation": None}, "Interpretation is missing"),
+        ({"Rows": 0}, r"Rows is 0 and \(0028,0011\) Columns is 30"),
         ({"Rows": 60000, "Columns": 60000}, "at most 268435456 are read"),
         ({"Rows": 41}, "cut off: 2400 of 2460 bytes"),
         ({"NumberOfFrames": 2}, "cut off: 2400 of 4800 bytes"),
@@ -119,7 +119,7 @@ def test_lossless_jpeg_of_another_size_is_refused(tmp_path):
 
 def test_broken_codestream_is_refused(tmp_path):
     frame = imagecodecs.jpegls_encode(NOISE)[:200]
-    with pytest.raises(DecodeError, match="pixels cannot be decoded"):
+    with pytest.raises(DecodeError, match="frame of it has no end"):
         read(compressed(NOISE, JPEGLSLossless, frame), tmp_path)
 
 
@@ -147,16 +147,6 @@ def test_gdcm_is_never_asked(monkeypatch, tmp_path):
     frame = imagecodecs.jpeg2k_encode(NOISE, level=0, codecformat="J2K")
     image = read(compressed(NOISE, JPEG2000Lossless, frame), tmp_path)
     np.testing.assert_array_equal(image.picture(), NOISE)
-
-
-def test_no_decoder_is_said_with_what_would_help(monkeypatch, tmp_path):
-    from pydicom.pixels import decoders
-
-    monkeypatch.setattr(decoders.JPEGLSLosslessDecoder, "_available", {})
-    frame = imagecodecs.jpegls_encode(NOISE)
-    with pytest.raises(DecodeError, match="no decoder for JPEG-LS") as caught:
-        read(compressed(NOISE, JPEGLSLossless, frame), tmp_path)
-    assert "gdcm" not in caught.value.hint
 
 
 def test_report_without_pixels_is_named(tmp_path):

@@ -15,6 +15,7 @@ from medcnn.io.dicom.parse import Parsed, parse
 from medcnn.io.dicom.parts import Part
 from medcnn.io.dicom.plan import common_type, decode, make_plan, steps_in_words
 from medcnn.io.dicom.records import FileRecord, Plane
+from medcnn.io.dicom.reduced import NOT_REDUCED, Reduced, reduced
 from medcnn.io.dicom.resampling import resampled
 from medcnn.io.options import ReadOptions
 from medcnn.io.source import check_samples
@@ -57,6 +58,24 @@ class FrameSource:
             mask = None if mask is None else unpacked(mask, plane.size)
         return values[plane.frame], None if mask is None else mask[plane.frame]
 
+    def reduced(self, part: Part) -> Reduced:
+        """Return a single picture at the resolution that was asked for.
+
+        Raises:
+            DecodeError: If its file contradicts itself.
+        """
+        size = self._options.size
+        plane = part.planes[0]
+        is_single = len(part.planes) == 1 and part.resampling is None
+        if size is None or not is_single:
+            return NOT_REDUCED
+        record = self._records[plane.file]
+        path = Path(record.path) if record.path else None
+        parsed = self._parsed.get(plane.file) or parse(Path(record.path))
+        self._parsed[plane.file] = parsed
+        plan = make_plan(*parsed, path, self._options)
+        return reduced(parsed[0], plan, size, path)
+
     def all_frames(self, file: int) -> Pixels:
         """Return every frame of a file as stored.
 
@@ -96,7 +115,8 @@ def image_of(
     """
     columns, rows, samples = part.planes[0].size
     check_samples(source, columns, rows, len(part.planes), samples)
-    values, mask = _volume(part.planes, frames)
+    small = frames.reduced(part)
+    values, mask = small.pixels or _volume(part.planes, frames)
     unit = _unit(part, records)
     if part.resampling is not None:
         values, mask = resampled(values, mask, part.resampling, unit)
@@ -106,12 +126,12 @@ def image_of(
         identity = replace(identity, sop_uid=None)
     return Image(
         _channels_first(values),
-        geometry=part.geometry,
+        geometry=small.geometry(part.geometry),
         unit=unit,
         modality=first.modality or None,
         facts=first.facts,
         identity=identity,
-        provenance=_steps(part, records),
+        provenance=(*_steps(part, records), *small.words),
         warnings=_warnings(part, records),
         padding=None if mask is None or not mask.any() else mask.transpose(2, 1, 0),
         source=source,
@@ -154,6 +174,9 @@ def describe_part(
 
 def _volume(planes: Sequence[Plane], frames: FrameSource) -> tuple[Pixels, Mask | None]:
     """Decode plane after plane into (K, rows, columns[, 3]), and the padding."""
+    if len(planes) == 1:
+        values, padding = frames.frame(planes[0])
+        return values[None], None if padding is None else padding[None]
     volume: Pixels | None = None
     mask: Mask | None = None
     for k, plane in enumerate(planes):

@@ -1,75 +1,174 @@
-"""Codings that imagecodecs decodes: JPEG lossless and 12 bit, HTJ2K.
+"""Compressed frames to samples: the fastest decoder of each coding that is right.
 
-pydicom's decoders of these are absent or not free to ship; the others are left to
-pydicom. Not its RLE decoder: imagecodecs 2026.3.6 writes past its buffer on a few
-mutated files and ends the process, which pydicom's cannot.
+Each was tried on thousands of mutated frames first. Not used, because a mutated frame
+can end the process or spoil its memory: imagecodecs' RLE decoder, OpenJPH (which is
+quicker than OpenJPEG for high-throughput JPEG 2000), and everything of gdcm.
+
+References:
+    [1] DICOM PS3.5 Annex A.4 and Annex G (run lengths).
 """
 
+import io
+import struct
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import imagecodecs
+import jpeg_ls
 import numpy as np
 import numpy.typing as npt
-from pydicom.uid import (
-    HTJ2K,
-    UID,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-)
+from PIL import Image as Picture
+from pydicom.uid import UID
 
-__all__ = ["frame_decoder"]
+from medcnn.errors import DecodeError
+from medcnn.io.dicom.codestream import Codestream
+from medcnn.io.dicom.layout import CUT_OFF, Layout
+from medcnn.io.dicom.syntaxes import JPEG_2000, JPEG_DCT, JPEG_LOSSLESS, JPEG_LS
+from medcnn.io.dicom.tags import NOT_CONFORMANT
+
+__all__ = ["decode_frame", "decode_reduced", "decode_run_lengths"]
 
 Pixels = npt.NDArray[Any]
-FrameDecoder = Callable[[bytes, np.dtype[Any]], Pixels]
+
+_RLE_HEADER = struct.Struct("<16I")
+_END_OF_IMAGE = b"\xff\xd9"
+_TRAILER = 64
 
 
-def frame_decoder(syntax: UID, *, is_grey: bool) -> FrameDecoder | None:
-    """Return the function that decodes one frame, or None if pydicom is to do it.
+def decode_frame(
+    syntax: UID, frame: bytes, header: Codestream, path: Path | None
+) -> Pixels:
+    """Decode a JPEG, JPEG-LS or JPEG 2000 frame without interpreting its colours.
+
+    The one exception is JPEG 2000's own transformation, which is undone.
 
     Args:
-        syntax: Transfer syntax.
-        is_grey: Whether a pixel is one number.
+        syntax: Transfer syntax; the frame's own header decides within its family.
+        frame: The codestream.
+        header: What it declares.
+        path: The file, for errors.
 
     Returns:
-        (frame, container type) to (rows, columns[, 3]).
+        (rows, columns) or (rows, columns, components).
+
+    Raises:
+        DecodeError: If a JPEG-LS frame is cut off; other errors are the libraries' own.
     """
-    table = _GREY if is_grey else _COLOUR
-    return table.get(syntax)
+    # CharLS may take minutes to notice that it is.
+    if syntax in JPEG_LS and _END_OF_IMAGE not in frame[-_TRAILER:]:
+        msg = "a JPEG-LS frame of it has no end."
+        raise DecodeError(msg, path=path, hint=CUT_OFF)
+    return _DECODERS[syntax](frame, header)
 
 
-def _jpeg(frame: bytes, kind: np.dtype[Any]) -> Pixels:
-    """Decode JPEG of any precision without changing its colours."""
-    pixels = imagecodecs.jpeg8_decode(frame)
-    return np.asarray(pixels).astype(kind, copy=False)
+def decode_reduced(frame: bytes, header: Codestream, power: int) -> Pixels:
+    """Decode a frame at 1 / 2**power of its resolution.
+
+    Args:
+        frame: A JPEG with cosine transforms or a JPEG 2000 codestream, grey, of at most
+            16 bits.
+        header: What it declares.
+        power: 1, 2 or 3; for JPEG 2000 at most its levels.
+
+    Returns:
+        Samples as `decode_frame` gives them, ceil(size / 2**power).
+    """
+    with Picture.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000")) as picture:
+        if header.is_dct:
+            size = (header.columns >> power, header.rows >> power)
+            picture.draft("L", size)
+            return np.asarray(picture)
+        cast(Any, picture).reduce = power
+        picture.load()
+        samples = np.asarray(picture)
+    # Pillow shifts samples to the top of 8 or 16 bits and makes signed ones unsigned.
+    spare = 8 * samples.dtype.itemsize - header.bits
+    samples = samples >> spare if spare else samples
+    if not header.is_signed:
+        return samples
+    return samples.astype(np.int32) - (1 << (header.bits - 1))
 
 
-def _jpeg_as_is(frame: bytes, kind: np.dtype[Any]) -> Pixels:
-    """Decode colour JPEG without changing its colours."""
-    pixels = imagecodecs.jpeg8_decode(frame, colorspace="RGB", outcolorspace="RGB")
-    return np.asarray(pixels).astype(kind, copy=False)
+def decode_run_lengths(frame: bytes, layout: Layout, path: Path | None) -> Pixels:
+    """Decode a frame of run lengths: one segment for each byte of each sample.
+
+    Args:
+        frame: The frame with its header of 16 numbers.
+        layout: What the data set declares.
+        path: The file, for errors.
+
+    Returns:
+        (rows, columns) or (rows, columns, samples), unsigned.
+
+    Raises:
+        DecodeError: If segments are lacking or too short.
+    """
+    count, *starts = _RLE_HEADER.unpack_from(frame)
+    samples, width = layout.samples, layout.allocated // 8
+    if count != samples * width or not width:
+        msg = (
+            f"its run lengths come in {count} segments, not {samples * width}: one for "
+            "each byte of a pixel."
+        )
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
+    size = layout.rows * layout.columns
+    ends = [*starts[1:count], len(frame)]
+    out = np.empty((samples, size, width), np.uint8)
+    for index in range(count):
+        sample, byte = divmod(index, width)
+        values = _segment(frame[starts[index] : ends[index]], size)
+        if len(values) < size:
+            msg = f"a segment of run lengths holds {len(values)} of {size} bytes."
+            raise DecodeError(msg, path=path, hint=CUT_OFF)
+        # The most significant byte comes first.
+        out[sample, :, width - 1 - byte] = values[:size]
+    numbers = out.view(f"<u{width}")[..., 0].astype(f"=u{width}", copy=False)
+    if samples == 1:
+        return numbers.reshape(layout.rows, layout.columns)
+    together = np.ascontiguousarray(numbers.T)
+    return together.reshape(layout.rows, layout.columns, samples)
 
 
-def _htj2k(frame: bytes, kind: np.dtype[Any]) -> Pixels:
-    """Decode high-throughput JPEG 2000."""
-    return np.asarray(imagecodecs.htj2k_decode(frame)).astype(kind, copy=False)
+def _segment(packed: bytes, size: int) -> Pixels:
+    """Expand one segment, to a little more than `size` bytes at most."""
+    try:
+        found = imagecodecs.packbits_decode(packed, out=size)
+    except RuntimeError:
+        # A segment may be padded, so that it expands to a little more.
+        found = imagecodecs.packbits_decode(packed, out=size + 256)
+    return np.frombuffer(found, np.uint8)
 
 
-_GREY: dict[str, FrameDecoder] = {
-    JPEGExtended12Bit: _jpeg,
-    JPEGLossless: _jpeg,
-    JPEGLosslessSV1: _jpeg,
-    HTJ2K: _htj2k,
-    HTJ2KLossless: _htj2k,
-    HTJ2KLosslessRPCL: _htj2k,
-}
-_COLOUR: dict[str, FrameDecoder] = {
-    JPEGLossless: _jpeg_as_is,
-    JPEGLosslessSV1: _jpeg_as_is,
-    HTJ2K: _htj2k,
-    HTJ2KLossless: _htj2k,
-    HTJ2KLosslessRPCL: _htj2k,
+def _jpeg(frame: bytes, header: Codestream) -> Pixels:
+    """Decode JPEG of any precision, with losses or without, colours as they are."""
+    # Both spaces are said to be RGB, so that nothing is converted.
+    space = "RGB" if header.components == 3 else None
+    pixels = imagecodecs.jpeg8_decode(frame, colorspace=space, outcolorspace=space)
+    return np.asarray(pixels)
+
+
+def _jpeg_ls(frame: bytes, header: Codestream) -> Pixels:
+    """Decode JPEG-LS by CharLS; its planes may come one after the other."""
+    buffer, info = jpeg_ls.decode_pixel_data(frame)
+    kind = "u1" if info["bits_per_sample"] <= 8 else "u2"
+    samples = np.frombuffer(buffer, kind)
+    if header.components == 1:
+        return samples.reshape(header.rows, header.columns)
+    if info["interleave_mode"] == 0:
+        planes = samples.reshape(header.components, header.rows, header.columns)
+        return np.ascontiguousarray(planes.transpose(1, 2, 0))
+    return samples.reshape(header.rows, header.columns, header.components)
+
+
+def _jpeg_2000(frame: bytes, header: Codestream) -> Pixels:
+    """Decode JPEG 2000, also high-throughput, by OpenJPEG."""
+    pixels = np.asarray(imagecodecs.jpeg2k_decode(frame))
+    return pixels if header.components > 1 else pixels.reshape(pixels.shape[:2])
+
+
+_DECODERS: dict[UID, Callable[[bytes, Codestream], Pixels]] = {
+    **dict.fromkeys(JPEG_DCT | JPEG_LOSSLESS, _jpeg),
+    **dict.fromkeys(JPEG_LS, _jpeg_ls),
+    **dict.fromkeys(JPEG_2000, _jpeg_2000),
 }

@@ -6,17 +6,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut
 
 from medcnn.errors import DecodeError
-from medcnn.io.dicom.stored import Layout
-from medcnn.io.dicom.tags import broken_as_decode_error
+from medcnn.io.dicom.layout import Layout
+from medcnn.io.dicom.palette import read_palette
+from medcnn.io.dicom.tags import NOT_CONFORMANT, broken_as_decode_error
 
 __all__ = ["check_photometric", "colour_words", "to_rgb"]
 
-GREY = ("MONOCHROME1", "MONOCHROME2")
+Pixels = npt.NDArray[Any]
+
+_GREY = ("MONOCHROME1", "MONOCHROME2")
 _PALETTE = "PALETTE COLOR"
-_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+_NATIVE = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422")
+_ENCAPSULATED = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+_RETIRED = ("HSV", "ARGB", "CMYK", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
 
 
 def check_photometric(layout: Layout, path: Path | None) -> bool:
@@ -24,20 +28,29 @@ def check_photometric(layout: Layout, path: Path | None) -> bool:
 
     Raises:
         DecodeError: If its Photometric Interpretation is missing, retired or
-            contradicts its number of samples.
+            contradicts its samples.
     """
-    name, samples = layout.photometric, layout.samples
-    if name in GREY and samples == 1:
+    name, samples, bits = layout.photometric, layout.samples, layout.allocated
+    if name in _GREY and samples == 1:
         return True
-    is_palette = name == _PALETTE and samples == 1 and not layout.is_float
-    is_colour = name in _COLOUR and samples == 3 and layout.allocated in {8, 16}
-    if not is_palette and not is_colour:
-        msg = (
-            f"(0028,0004) Photometric Interpretation {name or 'missing'!r} with "
-            f"{samples} samples of {layout.allocated} bits is not read."
-        )
-        raise DecodeError(msg, path=path)
-    return False
+    if name == _PALETTE and samples == 1 and not layout.is_float and bits in {8, 16}:
+        return False
+    known = _ENCAPSULATED if layout.syntax.is_encapsulated else _NATIVE
+    is_whole = not layout.is_float and not layout.is_signed and bits in {8, 16, 32}
+    if name in known and samples == 3 and is_whole:
+        return False
+    kind = "float" if layout.is_float else "signed" if layout.is_signed else "unsigned"
+    what = f"{name!r} with {samples} samples of {bits} bits, {kind}"
+    msg = (
+        f"(0028,0004) Photometric Interpretation {what}, in {layout.syntax.name}, is "
+        "not read."
+    )
+    if not name:
+        msg = "(0028,0004) Photometric Interpretation is missing."
+    hint = NOT_CONFORMANT
+    if name in _RETIRED:
+        hint = f"{name} is retired or for video; ask for RGB."
+    raise DecodeError(msg, path=path, hint=hint)
 
 
 def colour_words(layout: Layout) -> tuple[str, ...]:
@@ -48,8 +61,8 @@ def colour_words(layout: Layout) -> tuple[str, ...]:
 
 
 def to_rgb(
-    pixels: npt.NDArray[Any], dataset: Dataset, layout: Layout, path: Path | None
-) -> npt.NDArray[Any]:
+    pixels: Pixels, dataset: Dataset, layout: Layout, path: Path | None
+) -> Pixels:
     """Return RGB of a decoded colour picture.
 
     Args:
@@ -60,13 +73,17 @@ def to_rgb(
         path: The file, for errors.
 
     Returns:
-        (frames, rows, columns, 3), uint8 or uint16.
+        (frames, rows, columns, 3), unsigned.
 
     Raises:
         DecodeError: If the palette is broken.
     """
+    if layout.stored < layout.allocated:
+        pixels = pixels & np.array(2**layout.stored - 1, pixels.dtype)
     if layout.photometric != _PALETTE:
         return pixels
-    indices = pixels & np.array(2**layout.stored - 1, pixels.dtype)
+    if layout.is_signed:
+        sign = 1 << (layout.stored - 1)
+        pixels = (pixels.astype(np.int32) ^ sign) - sign
     with broken_as_decode_error(path, "its palette cannot be applied"):
-        return np.asarray(apply_color_lut(indices, dataset)[..., :3])
+        return read_palette(dataset, path, is_signed=layout.is_signed)(pixels)

@@ -18,11 +18,11 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from medcnn.errors import DecodeError
+from medcnn.io.dicom.layout import Layout
 from medcnn.io.dicom.lut import DISPLAY_MAX, read_lut, read_window
-from medcnn.io.dicom.stored import Layout
-from medcnn.io.dicom.tags import number, text
+from medcnn.io.dicom.tags import NOT_CONFORMANT, number, numbers, sequence, text
 
-__all__ = ["VALUE_MODALITIES", "GreyPlan", "plan_grey", "render"]
+__all__ = ["TABLE_BITS", "VALUE_MODALITIES", "GreyPlan", "plan_grey"]
 
 FloatArray = npt.NDArray[np.float64]
 Pixels = npt.NDArray[Any]
@@ -30,9 +30,10 @@ Pixels = npt.NDArray[Any]
 VALUE_MODALITIES = frozenset({"CT", "MR", "NM", "PT", "RTDOSE", "SEG"})
 """Modalities whose values are measurements; all others are read as displayed."""
 
-_TABLE_BITS = 16
-_BLOCK = 1 << 14
-_INTEGER_TYPES = (np.uint8, np.int16, np.uint16, np.int32)
+TABLE_BITS = 16
+"""Values of up to so many bits are looked up in a table of all of them."""
+
+_DOSE_UNITS = {"GY": "Gy", "RELATIVE": "relative dose"}
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,16 @@ class GreyPlan:
         is_display: Whether the result is scaled to 0..65535.
         padding: First and last stored value that mean "nothing acquired", or None.
         warnings: What a careful reader would want to be told.
+        choice: Whether values are measured or as displayed, and who said so, in words.
     """
 
     layout: Layout
     steps: tuple[Step, ...] = ()
     unit: str | None = None
     is_display: bool = False
-    padding: tuple[int, int] | None = None
+    padding: tuple[float, float] | None = None
     warnings: tuple[str, ...] = ()
+    choice: str = ""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -76,12 +79,28 @@ class GreyPlan:
         lines = [self.layout.words, *(step.words for step in self.steps)]
         if self.padding is not None:
             lines.append(f"padding: stored values {_run(self.padding)} are masked")
+        if self.choice:
+            lines.append(self.choice)
         return tuple(lines)
 
     @property
     def signature(self) -> tuple[object, ...]:
         """Return what two plans share if and only if they do the same."""
         return (tuple(step.key for step in self.steps), self.unit, self.padding)
+
+    @property
+    def is_monotone(self) -> bool:
+        """Whether averages of stored values keep their meaning: no fold in the steps.
+
+        False for floats and more than 16 bits, where it is not found out.
+        """
+        if not self.steps:
+            return True
+        if self.layout.is_float or self.layout.allocated > TABLE_BITS:
+            return False
+        low, high = stored_range(self.layout)
+        rises = np.diff(self(np.arange(low, high + 1)))
+        return bool((rises >= 0).all() or (rises <= 0).all())
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """Return the meaning of stored values."""
@@ -126,10 +145,12 @@ def plan_grey(
         DecodeError: If a look-up table is broken or a rescale slope is 0.
     """
     modality = text(dataset, "Modality").upper()
-    draft = _Draft(*_stored_range(layout))
+    draft = _Draft(*stored_range(layout))
     _plan_modality(dataset, layout, draft, path)
+    chosen = "asked for" if as_values is not None else f"usual for {modality or 'it'}"
     if as_values is None:
         as_values = modality in VALUE_MODALITIES
+    _note_unapplied(dataset, draft)
     if not as_values:
         _plan_voi(dataset, draft, path)
         _plan_polarity(dataset, layout, draft)
@@ -142,33 +163,8 @@ def plan_grey(
         is_display=draft.is_display,
         padding=_padding(dataset, layout, draft),
         warnings=tuple(draft.warnings),
+        choice=f"{'measured values' if as_values else 'as displayed'}: {chosen}",
     )
-
-
-def render(
-    pixels: Pixels, plan: GreyPlan
-) -> tuple[Pixels, npt.NDArray[np.bool_] | None]:
-    """Apply a plan to containers.
-
-    Args:
-        pixels: Unsigned integers of the layout's container size, or floats, any shape.
-        plan: What to do.
-
-    Returns:
-        Values of the same shape, and the mask of padding or None.
-    """
-    if plan.layout.is_float:
-        return (plan(pixels.astype(np.float64)) if plan.steps else pixels), None
-    if plan.layout.allocated > _TABLE_BITS:
-        return _render_wide(pixels, plan)
-    domain = np.arange(2 ** max(8, 8 * pixels.dtype.itemsize), dtype=np.int64)
-    stored = _as_stored(domain, plan.layout)
-    values = _look_up(_narrow(plan(stored.astype(np.float64)), plan), pixels)
-    if plan.padding is None:
-        return values, None
-    is_padding = (stored >= plan.padding[0]) & (stored <= plan.padding[1])
-    mask = _look_up(is_padding, pixels)
-    return values, mask if mask.any() else None
 
 
 def _plan_modality(
@@ -179,11 +175,14 @@ def _plan_modality(
     Raises:
         DecodeError: If the slope is 0 or the table is broken.
     """
-    sequence = dataset.get("ModalityLUTSequence")
-    if sequence:
-        lut = read_lut(sequence[0], path, is_signed=layout.is_signed)
+    tables = sequence(dataset, "ModalityLUTSequence")
+    if tables:
+        lut = read_lut(tables[0], path, is_signed=layout.is_signed)
         words = f"modality LUT of {len(lut.entries)} entries from {lut.first}"
         draft.add(Step(words, lut, lut.key), lut.entries.min(), lut.entries.max())
+        return
+    if text(dataset, "Modality").upper() == "RTDOSE":
+        _plan_dose(dataset, draft, path)
         return
     slope, intercept = (
         number(dataset, "RescaleSlope"),
@@ -194,18 +193,48 @@ def _plan_modality(
     gain, offset = 1.0 if slope is None else slope, intercept or 0.0
     if gain == 0:
         msg = "(0028,1053) Rescale Slope is 0, which would make every value the same."
-        raise DecodeError(msg, path=path)
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     if (gain, offset) != (1, 0):
         words = f"rescale: value = {gain:g} * stored + {offset:g}"
         ends = gain * draft.low + offset, gain * draft.high + offset
         draft.add(Step(words, lambda v: v * gain + offset, (gain, offset)), *ends)
 
 
+def _plan_dose(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
+    """PS3.3 C.8.8.3: dose = (3004,000E) Dose Grid Scaling * stored.
+
+    Raises:
+        DecodeError: If the scaling is 0.
+    """
+    scale = number(dataset, "DoseGridScaling")
+    if scale is None:
+        draft.warnings.append("it says no Dose Grid Scaling: values are not a dose")
+        return
+    if scale == 0:
+        msg = "(3004,000E) Dose Grid Scaling is 0, which would make every dose 0."
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
+    words = f"dose grid scaling: value = {scale:g} * stored"
+    ends = scale * draft.low, scale * draft.high
+    draft.add(Step(words, lambda v: v * scale, (scale,)), *ends)
+
+
+def _note_unapplied(dataset: Dataset, draft: _Draft) -> None:
+    """Tell of what the file offers about its values and is left alone."""
+    if sequence(dataset, "RealWorldValueMappingSequence"):
+        draft.warnings.append("a real world value mapping is there and was not applied")
+    if numbers(dataset, "RedPaletteColorLookupTableDescriptor"):
+        first = numbers(dataset, "RedPaletteColorLookupTableDescriptor")[1:2]
+        draft.warnings.append(
+            f"stored values from {first[0] if first else 0:g} on are colours of a "
+            "supplemental palette; they were kept as values"
+        )
+
+
 def _plan_voi(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
     """PS3.3 C.11.2: the first VOI LUT, else the first window, else nothing."""
-    sequence = dataset.get("VOILUTSequence")
-    if sequence:
-        lut = read_lut(sequence[0], path, is_signed=draft.low < 0)
+    tables = sequence(dataset, "VOILUTSequence")
+    if tables:
+        lut = read_lut(tables[0], path, is_signed=draft.low < 0)
         words = (
             f"VOI LUT of {len(lut.entries)} entries of {lut.bits} bits from "
             f"{lut.first}, to 0..{DISPLAY_MAX:g}"
@@ -239,21 +268,27 @@ def _plan_polarity(dataset: Dataset, layout: Layout, draft: _Draft) -> None:
     draft.add(Step(words, lambda v: total - v, (total,)), draft.low, draft.high)
 
 
-def _padding(dataset: Dataset, layout: Layout, draft: _Draft) -> tuple[int, int] | None:
+def _padding(
+    dataset: Dataset, layout: Layout, draft: _Draft
+) -> tuple[float, float] | None:
     """Return the run of stored values that mean padding, in the layout's sign.
 
     References:
         [1] DICOM PS3.3 C.7.5.1.1.2, Pixel Padding Value and Pixel Padding Range Limit.
     """
-    value = number(dataset, "PixelPaddingValue")
-    if value is None or layout.is_float:
+    kind = {"FloatPixelData": "Float", "DoubleFloatPixelData": "DoubleFloat"}
+    prefix = kind.get(layout.keyword, "")
+    value = number(dataset, f"{prefix}PixelPaddingValue")
+    if value is None:
         return None
-    limit = number(dataset, "PixelPaddingRangeLimit")
+    limit = number(dataset, f"{prefix}PixelPaddingRangeLimit")
     ends = [value, value if limit is None else limit]
+    if layout.is_float:
+        return min(ends), max(ends)
     # Its VR is US or SS and some writers take the wrong one, so only its bits count.
     sign = 2 ** (layout.allocated - 1) if layout.is_signed else 0
     stored = [(int(end) + sign) % 2**layout.allocated - sign for end in ends]
-    low, high = _stored_range(layout)
+    low, high = stored_range(layout)
     if min(stored) < low or max(stored) > high:
         draft.warnings.append("its padding value does not fit the bits stored; no mask")
         return None
@@ -265,12 +300,15 @@ def _unit(dataset: Dataset, modality: str, draft: _Draft) -> str | None:
     kind = text(dataset, "RescaleType")
     if modality == "CT" and draft.steps and kind in {"", "HU"}:
         return "HU"
-    if modality == "PT":
+    if modality == "RTDOSE":
+        units = text(dataset, "DoseUnits").upper()
+        return _DOSE_UNITS.get(units, units or None) if draft.steps else None
+    if modality in {"PT", "NM"}:
         return text(dataset, "Units") or None
     return kind if draft.steps and kind not in {"", "US"} else None
 
 
-def _stored_range(layout: Layout) -> tuple[float, float]:
+def stored_range(layout: Layout) -> tuple[float, float]:
     """Return the smallest and largest value the stored bits can hold."""
     if layout.is_float:
         return 0.0, 1.0
@@ -279,51 +317,6 @@ def _stored_range(layout: Layout) -> tuple[float, float]:
     return 0.0, 2.0**layout.stored - 1
 
 
-def _as_stored(
-    containers: npt.NDArray[np.int64], layout: Layout
-) -> npt.NDArray[np.int64]:
-    """Drop the unused bits of containers and extend the sign."""
-    values = containers & (2**layout.stored - 1)
-    if layout.is_signed:
-        sign = 2 ** (layout.stored - 1)
-        values = (values ^ sign) - sign
-    return np.asarray(values)
-
-
-def _narrow(values: FloatArray, plan: GreyPlan) -> Pixels:
-    """Give values the smallest type that holds them exactly, else float32."""
-    if plan.is_display:
-        return np.rint(values).astype(np.uint16)
-    if (values == np.rint(values)).all():
-        low, high = values.min(), values.max()
-        for kind in _INTEGER_TYPES:
-            if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
-                return values.astype(kind)
-    return values.astype(np.float32)
-
-
-def _look_up(table: Pixels, pixels: Pixels) -> Pixels:
-    """Return table[pixels], in blocks that stay in the processor's cache."""
-    flat = np.ascontiguousarray(pixels).reshape(-1)
-    out = np.empty(flat.shape, table.dtype)
-    for start in range(0, flat.size, _BLOCK):
-        part = slice(start, start + _BLOCK)
-        np.take(table, flat[part], out=out[part], mode="clip")
-    return out.reshape(pixels.shape)
-
-
-def _render_wide(
-    pixels: Pixels, plan: GreyPlan
-) -> tuple[Pixels, npt.NDArray[np.bool_] | None]:
-    """Apply a plan to 32 bit containers, value by value."""
-    stored = _as_stored(pixels.astype(np.int64), plan.layout)
-    values = _narrow(plan(stored.astype(np.float64)), plan)
-    if plan.padding is None:
-        return values, None
-    mask = (stored >= plan.padding[0]) & (stored <= plan.padding[1])
-    return values, mask if mask.any() else None
-
-
-def _run(ends: tuple[int, int]) -> str:
+def _run(ends: tuple[float, float]) -> str:
     """Write a run of values."""
-    return f"{ends[0]}" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+    return f"{ends[0]:g}" if ends[0] == ends[1] else f"{ends[0]:g} to {ends[1]:g}"

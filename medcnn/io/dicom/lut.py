@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from medcnn.errors import DecodeError
-from medcnn.io.dicom.tags import numbers, text
+from medcnn.io.dicom.tags import NOT_CONFORMANT, is_big_endian, numbers, text
 
 __all__ = ["DISPLAY_MAX", "Lut", "Window", "read_lut", "read_window"]
 
@@ -111,7 +111,7 @@ def read_lut(item: Dataset, path: Path | None, *, is_signed: bool) -> Lut:
     descriptor = numbers(item, "LUTDescriptor")
     if len(descriptor) != 3:
         msg = f"(0028,3002) LUT Descriptor has {len(descriptor)} values, not 3."
-        raise DecodeError(msg, path=path)
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     count, first, bits = (int(part) for part in descriptor)
     # PS3.3 C.11.1.1: 0 entries mean 65536, which does not fit the field.
     count = count % 65536 or 65536
@@ -120,7 +120,7 @@ def read_lut(item: Dataset, path: Path | None, *, is_signed: bool) -> Lut:
     entries = _entries(item, count)
     if entries is None or not 1 <= bits <= 16:
         msg = f"its look-up table does not hold {count} entries of {bits} bits."
-        raise DecodeError(msg, path=path)
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     # Some writers state fewer bits than the entries use.
     bits = max(bits, int(entries.max()).bit_length())
     return Lut(first, entries.astype(np.float64), bits)
@@ -148,7 +148,7 @@ def _entries(item: Dataset, count: int) -> npt.NDArray[np.integer] | None:
     if isinstance(value, bytes):
         if len(value) in {count, count + 1}:
             return np.frombuffer(value, np.uint8)[:count]
-        order = ">" if _is_big_endian(item) else "<"
+        order = ">" if is_big_endian(item) else "<"
         found = np.frombuffer(value[: len(value) // 2 * 2], f"{order}u2")
     else:
         found = np.atleast_1d(np.asarray(value if value is not None else []))
@@ -158,9 +158,3 @@ def _entries(item: Dataset, count: int) -> npt.NDArray[np.integer] | None:
         if len(found) == (count + 1) // 2 < count:
             return found.astype("<u2").view(np.uint8)[:count]
     return found if len(found) == count else None
-
-
-def _is_big_endian(item: Dataset) -> bool:
-    """Say whether the item was read from a big-endian data set."""
-    _, is_little = getattr(item, "original_encoding", (None, None))
-    return is_little is False

@@ -12,8 +12,10 @@ from pydicom.dataset import Dataset
 from medcnn.io.dicom.colour import check_photometric, colour_words, to_rgb
 from medcnn.io.dicom.facts import warnings_of
 from medcnn.io.dicom.frames import frame_headers
-from medcnn.io.dicom.grey import GreyPlan, plan_grey, render
-from medcnn.io.dicom.stored import Layout, container, layout_of
+from medcnn.io.dicom.grey import GreyPlan, plan_grey
+from medcnn.io.dicom.layout import Layout, layout_of
+from medcnn.io.dicom.render import render
+from medcnn.io.dicom.stored import container
 from medcnn.io.dicom.tags import broken_as_decode_error
 from medcnn.io.options import ReadOptions
 

@@ -5,12 +5,14 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
 
 from medcnn.errors import DecodeError, MedcnnError
 
@@ -18,6 +20,7 @@ __all__ = [
     "FOREIGN_ERRORS",
     "NOT_CONFORMANT",
     "broken_as_decode_error",
+    "is_big_endian",
     "number",
     "numbers",
     "sequence",
@@ -81,6 +84,12 @@ def sequence(dataset: Dataset, keyword: str) -> list[Dataset]:
     return list(value) if isinstance(value, Sequence) else []
 
 
+def is_big_endian(dataset: Dataset) -> bool:
+    """Say whether a data set or item was read from a big-endian file."""
+    _, is_little = getattr(dataset, "original_encoding", (None, None))
+    return is_little is False
+
+
 def number(dataset: Dataset, keyword: str) -> float | None:
     """Return an attribute's first finite number, or None."""
     found = numbers(dataset, keyword)
@@ -111,10 +120,17 @@ def broken_as_decode_error(path: Path | None, what: str) -> Iterator[None]:
         raise DecodeError(msg, path=path, hint=hint) from error
 
 
+@cache
+def _tag(keyword: str) -> BaseTag:
+    """Return the tag of a keyword; pydicom looks for it anew each time."""
+    return Tag(keyword)
+
+
 def _value(dataset: Dataset, keyword: str) -> Any:
     """Return an attribute's value; None where it is absent, empty or unreadable."""
     try:
-        value = dataset.get(keyword)
+        tag = _tag(keyword)
+        value = dataset[tag].value if tag in dataset else None
     except FOREIGN_ERRORS:
         return None
     return None if value is None or value == "" else value
