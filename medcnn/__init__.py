@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from medcnn.io import describe as describe
     from medcnn.io import load as load
     from medcnn.io import load_study as load_study
+    from medcnn.io.slide import Slide as Slide
+    from medcnn.io.slide import open_slide as open_slide
     from medcnn.isolation import SafeReader as SafeReader
     from medcnn.model import Model as Model
     from medcnn.report import write_report as write_report
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from medcnn.results import Prediction as Prediction
     from medcnn.samples import write_samples as write_samples
     from medcnn.screening import screen as screen
+    from medcnn.slides import SlideResult as SlideResult
+    from medcnn.slides import screen_slide as screen_slide
     from medcnn.training import train as train
 
 _HOME = {
@@ -44,6 +48,8 @@ _HOME = {
     "Model": "medcnn.model",
     "Prediction": "medcnn.results",
     "SafeReader": "medcnn.isolation",
+    "Slide": "medcnn.io.slide",
+    "SlideResult": "medcnn.slides",
     "Study": "medcnn.image",
     "ReadOptions": "medcnn.io",
     "describe": "medcnn.io",
@@ -51,7 +57,9 @@ _HOME = {
     "load": "medcnn.io",
     "load_study": "medcnn.io",
     "open_bundle": "medcnn.bundle",
+    "open_slide": "medcnn.io.slide",
     "screen": "medcnn.screening",
+    "screen_slide": "medcnn.slides",
     "shipped_bundles": "medcnn.bundle",
     "train": "medcnn.training",
     "write_report": "medcnn.report",

@@ -18,11 +18,14 @@ _PARTS = {
     "run": ("openvino", "opencv-python-headless", "onnxruntime"),
     "train": ("torch", "monai", "lightning", "onnx", "onnxscript"),
     "samples": ("pydicom-data",),
+    "slides": ("tifffile",),
     "report": ("jinja2", "markdown-it-py", "matplotlib", "rich", "typer"),
 }
-_EXTRAS = {"onnxruntime": "onnxruntime", "pydicom-data": "samples"} | dict.fromkeys(
-    _PARTS["train"], "train"
-)
+_EXTRAS = {
+    "onnxruntime": "onnxruntime",
+    "pydicom-data": "samples",
+    "tifffile": "slides",
+} | dict.fromkeys(_PARTS["train"], "train")
 _ENGINES: tuple[EngineChoice, ...] = ("openvino", "onnxruntime", "torch")
 
 

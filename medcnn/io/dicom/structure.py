@@ -73,7 +73,9 @@ def start_of_data_set(file: BinaryIO) -> Start:
     return Start(at, syntax, syntax_at)
 
 
-def check_structure(file: BinaryIO, start: Start, path: Path) -> None:
+def check_structure(
+    file: BinaryIO, start: Start, path: Path, *, most: int | None = None
+) -> None:
     """Refuse a data set that is nested too deeply or has too many elements.
 
     What cannot be followed ends the walk: the parser will say what is wrong with it.
@@ -82,13 +84,15 @@ def check_structure(file: BinaryIO, start: Start, path: Path) -> None:
         file: Open at any place; a deflated data set already inflated.
         start: Where the data set begins.
         path: The file, for the error.
+        most: Most data elements and items before the pixels; None is MAX_ELEMENTS.
 
     Raises:
         DecodeError: If it is.
     """
+    most = MAX_ELEMENTS if most is None else most
     # First without looking into sequences that are too short to be nested too deeply.
     for is_exact in (False, True):
-        walk = _Walk(file, start, is_exact=is_exact)
+        walk = _Walk(file, start, is_exact=is_exact, most=most)
         try:
             walk.go()
         except (IndexError, struct.error):  # the file ends here
@@ -96,9 +100,9 @@ def check_structure(file: BinaryIO, start: Start, path: Path) -> None:
         except _TooDeepError as error:
             msg = f"its sequences are nested more than {MAX_NESTING} deep."
             raise DecodeError(msg, path=path, hint="It is hostile.") from error
-        if walk.most_elements <= MAX_ELEMENTS:
+        if walk.most_elements <= most:
             return
-    msg = f"its header holds more than {MAX_ELEMENTS} elements."
+    msg = f"its header holds more than {most} elements."
     raise DecodeError(msg, path=path, hint="It is hostile, or holds no plain image.")
 
 
@@ -113,10 +117,14 @@ class _Walk:
         file: Open at any place.
         start: Where the data set begins.
         is_exact: Whether sequences are looked into that are too short to do harm.
+        most: After how many elements it ends.
     """
 
-    def __init__(self, file: BinaryIO, start: Start, *, is_exact: bool) -> None:
+    def __init__(
+        self, file: BinaryIO, start: Start, *, is_exact: bool, most: int
+    ) -> None:
         self._file = file
+        self._most = most
         self._is_exact = is_exact
         self._at = start.offset
         self._levels: list[tuple[int, bool, bool]] = []  # end, implicit, fragments
@@ -148,7 +156,7 @@ class _Walk:
             _TooDeepError: If sequences are nested too deeply.
             struct.error: If the file ends.
         """
-        while self.most_elements <= MAX_ELEMENTS:
+        while self.most_elements <= self._most:
             levels = self._levels
             while levels and self._at >= levels[-1][0]:
                 levels.pop()
