@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from medcnn.errors import DecodeError, MissingDependencyError, SeveralSeriesError
-from medcnn.io.dicom.codestream import declared_size
+from medcnn.io.codestream import declared_size
 from medcnn.io.slide.contract import (
     Bytes,
     LevelPixels,

@@ -22,7 +22,7 @@ from PIL import Image as Picture
 from pydicom.uid import UID
 
 from medcnn.errors import DecodeError
-from medcnn.io.dicom.codestream import Codestream
+from medcnn.io.codestream import Codestream
 from medcnn.io.dicom.layout import CUT_OFF, Layout
 from medcnn.io.dicom.syntaxes import JPEG_2000, JPEG_DCT, JPEG_LOSSLESS, JPEG_LS
 from medcnn.io.dicom.tags import NOT_CONFORMANT

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from medcnn.geometry import Geometry
+from medcnn.io.codestream import Codestream
 from medcnn.io.dicom.codecs import decode_reduced
-from medcnn.io.dicom.codestream import Codestream
 from medcnn.io.dicom.grey import GreyPlan
 from medcnn.io.dicom.layout import Layout
 from medcnn.io.dicom.plan import Plan

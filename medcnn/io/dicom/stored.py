@@ -11,8 +11,8 @@ from pydicom.encaps import generate_frames
 from pydicom.uid import RLELossless
 
 from medcnn.errors import DecodeError
+from medcnn.io.codestream import Codestream, bare_codestream, read_codestream
 from medcnn.io.dicom.codecs import decode_frame, decode_run_lengths
-from medcnn.io.dicom.codestream import Codestream, bare_codestream, read_codestream
 from medcnn.io.dicom.layout import CUT_OFF, PIXEL_KEYWORDS, Layout, layout_of
 from medcnn.io.dicom.native import native_pixels
 from medcnn.io.dicom.syntaxes import JPEG_2000, JPEG_DCT
