@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,8 @@ def tool():
     """Return the path of a command-line tool, or skip the test where it is missing."""
 
     def find(name: str, package: str) -> str:
-        path = shutil.which(name)
+        beside = Path(sys.executable).parent
+        path = shutil.which(name) or shutil.which(name, path=beside)
         if path is None:
             pytest.skip(f"needs {name} (Debian package {package})")
         return path

@@ -12,6 +12,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     generate_uid,
 )
+from pydicom.valuerep import format_number_as_ds
 
 RAMP_12 = np.linspace(0, 4095, 64 * 64).astype("<u2").reshape(64, 64)
 """Every fourth or so of the 12 bit values, 64 x 64."""
@@ -40,6 +41,11 @@ def lut_item(entries: list[int], first: int, bits: int, *, signed=False) -> Data
     item.add_new("LUTData", "OW", np.array(entries, "<u2").tobytes())
     item.ModalityLUTType = "US"
     return item
+
+
+def decimal(value: float) -> str:
+    """Write a number as a Decimal String of at most 16 characters."""
+    return format_number_as_ds(float(value))
 
 
 def save(dataset: Dataset, path: Path) -> Path:
@@ -114,8 +120,8 @@ def series(
         dataset.SeriesInstanceUID, dataset.StudyInstanceUID = uids[0], uids[1]
         dataset.FrameOfReferenceUID = uids[2]
         dataset.InstanceNumber = k + 1
-        dataset.ImagePositionPatient = [f"{v:.10g}" for v in origin + shift]
-        dataset.ImageOrientationPatient = [f"{v:.12g}" for v in cosines]
+        dataset.ImagePositionPatient = [decimal(v) for v in origin + shift]
+        dataset.ImageOrientationPatient = [decimal(v) for v in cosines]
         dataset.PixelSpacing = [0.6, 0.8]
         dataset.SliceThickness = 2.5
         dataset.BitsAllocated = dataset.BitsStored = 16

@@ -178,7 +178,7 @@ def test_a_slice_of_another_grid_is_apart_and_is_missed_in_its_volume(
     folder = save_series(slices, tmp_path)
     with pytest.raises(SeveralSeriesError, match="refused: 1 slices are missing"):
         io.load(folder)
-    with pytest.raises(ReadError, match="1 slices are missing: the spacing is 2.5 mm"):
+    with pytest.raises(ReadError, match="1 slices are missing: the spacing"):
         io.load(folder, part=1)
     assert io.load(folder, part=2).shape == (11, 9, 1)
     study = io.load_study(folder)

@@ -109,7 +109,8 @@ def keys_of(header: Dataset, dataset: Dataset) -> dict[str, Key]:
         if words:
             found[name] = str(words)
     _add_types(found, header, dataset)
-    _add_diffusion(found, header)
+    if text(dataset, "Modality") == "MR":
+        _add_diffusion(found, header)
     _add_times(found, header, dataset)
     agent = text(dataset, "ContrastBolusAgent")
     found["contrast"] = "with" if agent else "without"

@@ -73,8 +73,8 @@ def parts_of(records: Sequence[FileRecord], options: ReadOptions) -> list[Part]:
             grid = record.picture_geometry((columns, rows, len(planes)))
             found.append(Part(planes, f"picture {at + 1}", grid))
     groups = _alike(slices)
-    for group in groups:
-        place = _group_title(group) if len(groups) + len(found) > 1 else ""
+    places = _group_titles(groups) if len(groups) + len(found) > 1 else [""]
+    for group, place in zip(groups, places, strict=False):
         portions = _portions(group, options)
         for portion in portions:
             title = ", ".join(words for words in (place, portion.title) if words)
@@ -108,6 +108,17 @@ def _is_alike(a: Plane, b: Plane) -> bool:
         abs(x - y) <= _SPACING_TOLERANCE * max(x, y)
         for x, y in zip(a.spacing, b.spacing, strict=True)
     )
+
+
+def _group_titles(groups: Sequence[Sequence[Plane]]) -> list[str]:
+    """Describe groups; those that look alike are numbered by their coordinates."""
+    titles = [_group_title(group) for group in groups]
+    return [
+        f"{title}, coordinate system {titles[:at].count(title) + 1}"
+        if titles.count(title) > 1
+        else title
+        for at, title in enumerate(titles)
+    ]
 
 
 def _group_title(planes: Sequence[Plane]) -> str:

@@ -229,19 +229,19 @@ def _portions(planes: Sequence[Plane], split: _Split) -> list[Portion]:
     repeats = 0 if split.ranks is None else int(split.ranks.max()) + 1
     found = []
     for label, part in enumerate(_parts(planes, split)):
-        words = [_words(part[0], name, base) for name in split.names]
+        words = [_words(part, name, base) for name in split.names]
         if split.ranks is not None:
             at = int(split.ranks[split.labels == label][0]) + 1
             words.append(
-                f"time {at} of {repeats} ({_words(part[0], split.clock, base)})"
+                f"time {at} of {repeats} ({_words(part, split.clock, base)})"
             )
         found.append(_portion(part, ", ".join(words)))
     return found
 
 
-def _words(plane: Plane, name: str, base: Key) -> str:
-    """Return one key of a plane in words; moments count from the first."""
-    value = plane.keys.get(name)
+def _words(part: Sequence[Plane], name: str, base: Key) -> str:
+    """Return the lowest value of a key in words; moments count from the first."""
+    value = min((plane.keys.get(name) for plane in part), key=_in_order)
     if name == "acquired" and isinstance(value, float) and isinstance(base, float):
         return f"{value - base:g} s after the first"
     return title_of(name, value)
