@@ -102,6 +102,7 @@ class Crew:
         for member in self._members:
             member.join()
         self._members = []
+        self._desk.refuse_what_waits()
 
     def _need_members(self, *, is_early: bool) -> None:
         with self._lock:
@@ -147,6 +148,18 @@ class _Desk:
     setup: bytes
     limits: Limits
     tasks: "queue.SimpleQueue[_Task | None]" = field(default_factory=queue.SimpleQueue)
+
+    def refuse_what_waits(self) -> None:
+        """Tell those who wait for requests that nobody took."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                task = self.tasks.get_nowait()
+                if task is not None:
+                    task.results.put(_closed())
+
+
+def _closed() -> MedcnnError:
+    return MedcnnError("It was closed before the file was read.")
 
 
 class _Member:
@@ -194,16 +207,21 @@ class _Member:
 
     def _work(self) -> None:
         if self._is_early:
-            with contextlib.suppress(MedcnnError):  # the first request will tell
+            try:
                 self._start()
+            except MedcnnError:  # the first request will try again, and tell
+                self._bury()
         while not self._dismissed and self._take():
             try:
                 self._answer()
             except MedcnnError as error:
-                self._bury()
-                while self._held:
-                    self._held.popleft().results.put(error)
+                self._give_up(error)
+        self._give_up(_closed())
+
+    def _give_up(self, error: MedcnnError) -> None:
         self._bury()
+        while self._held:
+            self._held.popleft().results.put(error)
 
     def _take(self) -> bool:
         """Hold a few requests, waiting for one if there is none; False at the end."""
