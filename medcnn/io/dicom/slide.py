@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
@@ -20,25 +18,22 @@ from medcnn.errors import DecodeError, ReadError, SeveralSeriesError
 from medcnn.io.dicom.deflated import is_deflated
 from medcnn.io.dicom.facts import facts_of, identity_of, warnings_of
 from medcnn.io.dicom.slide_frames import FrameFile
+from medcnn.io.dicom.slide_grid import affine_of, check_same_place, downsample_of
 from medcnn.io.dicom.slide_layout import Index, Plane, matrix_of, planes_of
 from medcnn.io.dicom.stored import Layout, layout_of
 from medcnn.io.dicom.structure import check_structure, start_of_data_set
 from medcnn.io.dicom.tags import (
-    NOT_CONFORMANT,
     broken_as_decode_error,
     number,
-    numbers,
     sequence,
     text,
 )
 from medcnn.io.regular import open_regular
-from medcnn.io.slide.contract import MAX_STORED_TILES, SlideParts, whole_downsample
+from medcnn.io.slide.contract import MAX_STORED_TILES, SlideParts
 from medcnn.io.slide.sniff import is_dicom_slide
 from medcnn.io.source import shown
 
 __all__ = ["open_parts", "series_in"]
-
-FloatArray = npt.NDArray[np.float64]
 
 _COLOURS = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
 _MOST_FILES = 4096
@@ -279,10 +274,13 @@ def _parts(
         msg = f"two of its files are levels of one size: {sizes}."
         raise DecodeError(msg, path=path, hint="Put each slide into its own folder.")
     first, layout, base, _ = chosen[0]
-    affine, doubts = _affine(first)
-    downsamples = [_downsample(first, base, *one[:3]) for one in chosen]
+    affine, doubts = affine_of(first.dataset, first.path)
+    downsamples = [
+        downsample_of(first.dataset, base, h.dataset, shape, h.path)
+        for h, _, shape, _ in chosen
+    ]
     for header, *_ in chosen[1:]:
-        _check_same_place(first, header)
+        check_same_place(first.dataset, header.dataset, header.path)
     opened: list[FrameFile] = []
     try:
         for header, form, _, _ in chosen:
@@ -314,108 +312,6 @@ def _parts(
 def _close(opened: list[FrameFile]) -> None:
     for one in opened:
         one.close()
-
-
-def _downsample(
-    first: _Header,
-    base: tuple[int, int],
-    header: _Header,
-    _layout: Layout,
-    shape: tuple[int, int],
-) -> float:
-    """Return how many pixels of the finest level one of this level spans.
-
-    Raises:
-        DecodeError: If sizes and spacings tell different stories.
-    """
-    downsample = whole_downsample(base, shape)
-    ours, theirs = _spacing(first.dataset), _spacing(header.dataset)
-    if ours and theirs:
-        by_spacing = theirs[0] / ours[0]
-        if abs(by_spacing / downsample - 1) > 0.02 + 2 / min(shape):
-            msg = f"its level of {shape[0]} x {shape[1]} pixels is {downsample:.4g} "
-            msg += f"times coarser by size, but {by_spacing:.4g} times by spacing."
-            raise DecodeError(msg, path=header.path, hint=NOT_CONFORMANT)
-    return downsample
-
-
-def _check_same_place(first: _Header, other: _Header) -> None:
-    """Refuse a level in another frame of reference, direction or place.
-
-    Writers state one origin for all levels, or one that is moved by half a pixel of
-    the level: the origin is the middle of its first pixel. Both are accepted; levels
-    are laid edge on edge.
-
-    Raises:
-        DecodeError: If it lies elsewhere.
-    """
-    frames = {text(h.dataset, "FrameOfReferenceUID") for h in (first, other)}
-    ours, theirs = (
-        np.array(numbers(h.dataset, "ImageOrientationSlide")) for h in (first, other)
-    )
-    is_turned = ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=1e-4)
-    here, there = _origin(first.dataset), _origin(other.dataset)
-    spacing = _spacing(other.dataset)
-    apart = 0.0
-    if here is not None and there is not None and spacing:
-        apart = float(np.abs(np.subtract(here, there)).max()) / max(spacing)
-    if len(frames) > 1 or is_turned or apart > 1.0:
-        msg = "its levels lie in different places on the slide."
-        raise DecodeError(msg, path=other.path, hint=NOT_CONFORMANT)
-
-
-def _affine(header: _Header) -> tuple[FloatArray | None, list[str]]:
-    """Return pixel centre of the level to slide mm, and what is doubtful about it.
-
-    Raises:
-        DecodeError: If its orientation is not two directions at right angles.
-    """
-    spacing, origin = _spacing(header.dataset), _origin(header.dataset)
-    cosines = numbers(header.dataset, "ImageOrientationSlide")
-    if not spacing:
-        return None, ["it does not say how large its pixels are"]
-    doubts = []
-    if origin is None:
-        origin, doubts = (
-            (spacing[0] / 2, spacing[1] / 2),
-            ["it does not say where on the slide it lies: mm are from its own corner"],
-        )
-    if len(cosines) != 6:
-        cosines = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-        doubts.append("it does not say how it is turned: the slide's axes are its own")
-    row, column = np.array(cosines[:3]), np.array(cosines[3:])
-    errors = np.linalg.norm(row) - 1, np.linalg.norm(column) - 1, row @ column
-    if max(abs(e) for e in errors) > 1e-3:
-        msg = f"(0048,0102) Image Orientation (Slide) {list(cosines)} is not two unit "
-        msg += "directions at right angles."
-        raise DecodeError(msg, path=header.path, hint=NOT_CONFORMANT)
-    affine = np.eye(4)
-    affine[:3, 0], affine[:3, 1] = row * spacing[0], column * spacing[1]
-    affine[:3, 2] = np.cross(row, column)
-    affine[:2, 3] = origin
-    return affine, doubts
-
-
-def _spacing(dataset: Dataset) -> tuple[float, float] | None:
-    """Return mm from pixel to pixel along (i, j): Pixel Spacing names rows first."""
-    shared = sequence(dataset, "SharedFunctionalGroupsSequence")
-    measures = sequence(shared[0], "PixelMeasuresSequence") if shared else []
-    found = numbers(measures[0], "PixelSpacing") if measures else ()
-    if len(found) != 2 or min(found) <= 0:
-        return None
-    return found[1], found[0]
-
-
-def _origin(dataset: Dataset) -> tuple[float, float] | None:
-    """Return x, y of the middle of the first pixel on the slide in mm."""
-    items = sequence(dataset, "TotalPixelMatrixOriginSequence")
-    found = [
-        number(items[0], f"{axis}OffsetInSlideCoordinateSystem") if items else None
-        for axis in "XY"
-    ]
-    if found[0] is None or found[1] is None:
-        return None
-    return found[0], found[1]
 
 
 def _facts(dataset: Dataset, layout: Layout) -> Mapping[str, str]:
