@@ -1,5 +1,7 @@
 """The grid of single pictures and slices."""
 
+import re
+
 import numpy as np
 import pytest
 from dicoms import CORONAL, RAMP_12, SAGITTAL, oblique, picture, save, series
@@ -60,12 +62,132 @@ def test_skewed_orientation_is_refused(tmp_path):
         read(dataset, tmp_path)
 
 
-def test_mosaic_has_no_grid(tmp_path):
-    dataset = series(count=1, modality="MR")[0]
-    dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
+@pytest.mark.parametrize(
+    ("orientation", "codes"),
+    [
+        ("L\\F", "LIA"),
+        ("R\\F", "RIP"),
+        ("L\\H", "LSP"),
+        ("R\\H", "RSA"),
+        ("F\\R", "IRA"),
+        ("A\\F", "AIR"),
+        ("P\\F", "PIL"),
+        ("LH\\FP", "LIA"),
+        ("L\\R", "LIA"),
+        ("L", "LIA"),
+        ("X\\F", "LIA"),
+        ("", "LIA"),
+    ],
+)
+def test_patient_orientation_says_where_rows_and_columns_run(
+    orientation, codes, tmp_path
+):
+    parts = orientation.split("\\")
+    dataset = picture(
+        RAMP_12, PixelSpacing=[0.2, 0.1], Modality="OT", PatientOrientation=parts
+    )
     image = read(dataset, tmp_path)
-    assert image.geometry is None
-    assert any("mosaic" in note for note in image.warnings)
+    assert image.geometry.axis_codes == codes
+    assert image.geometry.spacing_mm[:2] == pytest.approx((0.1, 0.2))
+    assert image.facts.get("patient_orientation", "") == orientation
+    description = io.describe(tmp_path / "a.dcm")
+    assert description.orientation == codes
+
+
+def test_uncalibrated_pixel_spacing_of_a_radiograph_is_that_of_the_detector(tmp_path):
+    image = read(picture(RAMP_12, PixelSpacing=[0.2, 0.1]), tmp_path)
+    assert image.geometry.frame is Frame.DETECTOR
+    assert "does not say whether it was calibrated" in " ".join(image.warnings)
+
+
+def test_pixel_spacing_of_other_pictures_is_true_in_the_patient(tmp_path):
+    image = read(picture(RAMP_12, PixelSpacing=[0.2, 0.1], Modality="OT"), tmp_path)
+    assert image.geometry.frame is Frame.PATIENT
+    assert not image.warnings
+
+
+@pytest.mark.parametrize(
+    ("parts", "warning"),
+    [
+        ({"PixelSpacingCalibrationType": "GEOMETRY"}, None),
+        ({}, "does not say how it was calibrated"),
+        (
+            {
+                "PixelSpacingCalibrationType": "GEOMETRY",
+                "EstimatedRadiographicMagnificationFactor": "1.25",
+            },
+            None,
+        ),
+        (
+            {
+                "PixelSpacingCalibrationType": "GEOMETRY",
+                "EstimatedRadiographicMagnificationFactor": "1.05",
+            },
+            r"is magnified 1\.25 times, but \(0018,1114\) says 1\.05",
+        ),
+        (
+            {
+                "PixelSpacingCalibrationType": "FIDUCIAL",
+                "EstimatedRadiographicMagnificationFactor": "1.05",
+            },
+            None,
+        ),
+        (
+            {
+                "PixelSpacingCalibrationType": "GEOMETRY",
+                "ImagerPixelSpacing": [0.2, 0.16],
+            },
+            "magnifies rows and columns differently",
+        ),
+    ],
+)
+def test_what_is_said_of_a_calibration_must_agree(parts, warning, tmp_path):
+    spacings = {"ImagerPixelSpacing": [0.2, 0.1], "PixelSpacing": [0.16, 0.08]}
+    image = read(picture(RAMP_12, **(spacings | parts)), tmp_path)
+    assert image.geometry.frame is Frame.PATIENT
+    assert image.geometry.spacing_mm[:2] == (0.08, 0.16)
+    text = " ".join(image.warnings)
+    assert re.search(warning, text) if warning else not text
+
+
+def test_a_calibration_that_changed_nothing_is_doubted(tmp_path):
+    dataset = picture(
+        RAMP_12,
+        ImagerPixelSpacing=[0.2, 0.1],
+        PixelSpacing=[0.2, 0.1],
+        PixelSpacingCalibrationType="GEOMETRY",
+    )
+    image = read(dataset, tmp_path)
+    assert image.geometry.frame is Frame.DETECTOR
+    assert "but it is that of the detector" in " ".join(image.warnings)
+
+
+def test_what_a_gate_wants_to_know_of_a_radiograph_is_a_fact(tmp_path):
+    dataset = picture(
+        RAMP_12,
+        ImagerPixelSpacing=[0.2, 0.2],
+        ViewPosition="PA",
+        ImageLaterality="R",
+        BodyPartExamined="CHEST",
+        PresentationIntentType="FOR PRESENTATION",
+        BurnedInAnnotation="YES",
+        PatientOrientation=["R", "F"],
+        PixelSpacingCalibrationType="GEOMETRY",
+        EstimatedRadiographicMagnificationFactor="1.1",
+    )
+    image = read(dataset, tmp_path)
+    wanted = {
+        "view": "PA",
+        "laterality": "R",
+        "body_part": "CHEST",
+        "presentation_intent": "FOR PRESENTATION",
+        "burned_in_annotation": "YES",
+        "patient_orientation": "R\\F",
+        "spacing_calibration": "GEOMETRY",
+        "magnification": "1.1",
+    }
+    assert {name: image.facts[name] for name in wanted} == wanted
+    assert "burned into the pixels" in " ".join(image.warnings)
 
 
 def test_column_index_runs_along_the_picture_row(tmp_path):

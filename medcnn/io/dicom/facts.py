@@ -14,6 +14,8 @@ _FACTS = {
     "presentation_intent": "PresentationIntentType",
     "image_type": "ImageType",
     "burned_in_annotation": "BurnedInAnnotation",
+    "spacing_calibration": "PixelSpacingCalibrationType",
+    "magnification": "EstimatedRadiographicMagnificationFactor",
     "manufacturer": "Manufacturer",
     "patient_age": "PatientAge",
     "patient_sex": "PatientSex",
