@@ -2,6 +2,7 @@
 
 from medcnn.preprocessing.pipeline import Prepared, Preprocessing
 from medcnn.preprocessing.steps import (
+    Hang,
     Normalise,
     Orient,
     Percentiles,
@@ -11,6 +12,7 @@ from medcnn.preprocessing.steps import (
 )
 
 __all__ = [
+    "Hang",
     "Normalise",
     "Orient",
     "Percentiles",

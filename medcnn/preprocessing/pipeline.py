@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from medcnn.errors import DataError, GeometryError
 from medcnn.image import Image
+from medcnn.preprocessing.hanging import turn_to_hanging
 from medcnn.preprocessing.resample import resample_onto, resize
 from medcnn.preprocessing.steps import (
+    Hang,
     Normalise,
     Orient,
     Percentiles,
@@ -169,6 +171,27 @@ def _orient(step: Orient, work: _Work) -> _Work:
     )
 
 
+def _hang(step: Hang, work: _Work) -> _Work:  # noqa: ARG001 - it has no options
+    if work.values.ndim != 3:
+        msg = f"only pictures are hung, got shape {work.values.shape[1:]}"
+        raise GeometryError(msg)
+    turn = turn_to_hanging(work.image.facts.get("patient_orientation", ""))
+    values, padding = work.values, work.padding
+    back = np.eye(4)
+    if turn.is_swapped:
+        values = values.swapaxes(1, 2)
+        padding = None if padding is None else padding.T
+        back = back[[1, 0, 2, 3]]
+    for axis, is_turned in ((0, turn.is_mirrored), (1, turn.is_flipped)):
+        if is_turned:
+            values = np.flip(values, 2 - axis)
+            padding = None if padding is None else np.flip(padding, 1 - axis)
+            mirror = np.eye(4)
+            mirror[axis, axis], mirror[axis, 3] = -1, values.shape[2 - axis] - 1
+            back = back @ mirror
+    return replace(work, values=values, padding=padding, to_voxel=work.to_voxel @ back)
+
+
 def _resize(step: Resize, work: _Work) -> _Work:
     old = work.values.shape[1:]
     if len(old) != len(step.shape):
@@ -222,6 +245,7 @@ def _normalise(step: Normalise, work: _Work) -> _Work:
 
 _ACTIONS: dict[type, Callable[[Any, _Work], _Work]] = {
     Orient: _orient,
+    Hang: _hang,
     Resize: _resize,
     Percentiles: _percentiles,
     Window: _window,

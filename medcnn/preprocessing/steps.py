@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Fit", "Normalise", "Orient", "Percentiles", "Resize", "Step", "Window"]
+__all__ = [
+    "Fit",
+    "Hang",
+    "Normalise",
+    "Orient",
+    "Percentiles",
+    "Resize",
+    "Step",
+    "Window",
+]
 
 Fit = Literal["stretch", "letterbox"]
 
@@ -25,6 +34,17 @@ class Orient(_Step):
 
     step: Literal["orient"] = "orient"
     codes: str = Field(default="LPS", pattern="^[RLAPSI]{3}$")
+
+
+class Hang(_Step):
+    r"""Turn and mirror a frontal radiograph to the way radiologists hang it.
+
+    The patient's left comes to the right side and the head to the top, by (0020,0020)
+    Patient Orientation. Pictures that hang so (L\F), that are not frontal, or that do
+    not say how the patient lies, stay as they are.
+    """
+
+    step: Literal["hang"] = "hang"
 
 
 class Resize(_Step):
@@ -69,5 +89,6 @@ class Normalise(_Step):
 
 
 Step = Annotated[
-    Orient | Resize | Percentiles | Window | Normalise, Field(discriminator="step")
+    Orient | Hang | Resize | Percentiles | Window | Normalise,
+    Field(discriminator="step"),
 ]
