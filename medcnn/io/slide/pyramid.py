@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from medcnn.errors import DecodeError
 from medcnn.geometry import Frame, Geometry
 from medcnn.io.slide.contract import Bytes, LevelPixels, SlideParts
 
@@ -195,12 +196,22 @@ class Pyramid:
     def _tile(
         self, level: LevelPixels, index: int, across: int, down: int
     ) -> Bytes | None:
-        """Decode a stored tile, or take it from those that were decoded last."""
+        """Decode a stored tile, or take it from those that were decoded last.
+
+        Raises:
+            DecodeError: If it is smaller than its place.
+        """
         key = index, across, down
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
         tile = level.stored_tile(across, down)
+        wide = min(level.tile[0], level.shape[0] - across * level.tile[0])
+        high = min(level.tile[1], level.shape[1] - down * level.tile[1])
+        if tile is not None and (tile.shape[0] < high or tile.shape[1] < wide):
+            msg = f"a tile of it has {tile.shape[1]} x {tile.shape[0]} pixels, not "
+            msg += f"{wide} x {high}."
+            raise DecodeError(msg, path=self.parts.path)
         self._cache[key] = tile
         self._cached_bytes += 0 if tile is None else tile.nbytes
         while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:

@@ -17,7 +17,7 @@ from medcnn.io.slide.sniff import slide_kind
 from medcnn.io.slide.tiles import Tiles, picture_of, plan_tiles
 from medcnn.io.source import check_samples, shown
 
-__all__ = ["Slide", "open_slide"]
+__all__ = ["Slide", "open_parts", "open_slide"]
 
 _READERS = {"dicom": "medcnn.io.dicom.slide", "tiff": "medcnn.io.slide_tiff"}
 _LONGEST_THUMBNAIL = 8192
@@ -195,9 +195,8 @@ def open_slide(
         focal_plane: Which, counted from 1, where the slide has several.
 
     Raises:
-        UnknownFormatError: If it is no whole-slide image.
-        ReadError: If it cannot be read as one, or there are several to choose from
-            (SeveralSeriesError).
+        ReadError: If it cannot be read as a slide, or there are several to choose
+            from (SeveralSeriesError).
         MissingDependencyError: If what reads its format is not installed.
 
     Examples:
@@ -206,12 +205,25 @@ def open_slide(
         ...     for tile in slide.tiles((256, 256), spacing_mm=0.0005):
         ...         tile.image.geometry
     """
-    where = Path(path)
-    kind = slide_kind(where)
+    chosen = {"series": series, "optical_path": optical_path}
+    return Slide(open_parts(Path(path), **chosen, focal_plane=focal_plane))
+
+
+def open_parts(path: Path, **choices: Any) -> SlideParts:
+    """Return what the reader of a slide's format makes of it.
+
+    Args:
+        path: As for `open_slide`.
+        choices: Likewise.
+
+    Raises:
+        UnknownFormatError: If it is no whole-slide image.
+        ReadError: If it cannot be read as one.
+    """
+    kind = slide_kind(path)
     if not kind:
-        msg = f"{shown(where)} is no whole-slide image."
+        msg = f"{shown(path)} is no whole-slide image."
         hint = "DICOM whole slides and tiled TIFF are; medcnn.load reads other images."
-        raise UnknownFormatError(msg, path=where, hint=hint)
+        raise UnknownFormatError(msg, path=path, hint=hint)
     reader: Any = import_module(_READERS[kind])
-    chosen = {"optical_path": optical_path, "focal_plane": focal_plane}
-    return Slide(cast(SlideParts, reader.open_parts(where, series=series, **chosen)))
+    return cast(SlideParts, reader.open_parts(path, **choices))
