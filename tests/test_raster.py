@@ -3,12 +3,13 @@
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import PIL.Image
 import pytest
 
 from medcnn import io
-from medcnn.errors import DecodeError
+from medcnn.errors import DecodeError, ReadError, UnknownFormatError
 
 RNG = np.random.default_rng(3)
 GREY_8 = RNG.integers(0, 256, (5, 7)).astype(np.uint8)
@@ -137,16 +138,134 @@ def test_broken_checksum_is_refused(tmp_path):
         io.load(path)
 
 
-def test_several_pages_are_refused(tmp_path):
-    first, second = (PIL.Image.fromarray(GREY_8) for _ in range(2))
-    first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
-    with pytest.raises(DecodeError, match="a TIFF of 2 pages is not one picture"):
-        io.load(tmp_path / "a.tif")
+def test_half_clear_pixels_are_told(tmp_path):
+    alpha = np.full((5, 7), 255, np.uint8)
+    alpha[0, :3] = 10
+    image = io.load(saved(np.dstack([COLOUR, alpha]), tmp_path / "a.png"))
+    np.testing.assert_array_equal(image.picture(), COLOUR)
+    assert "3 of 35 pixels are not opaque; their values are kept" in image.warnings
 
 
-def test_double_precision_is_refused(tmp_path):
-    import cv2
+@pytest.mark.parametrize("mode", ["L", "RGB", "1", "P"])
+def test_bitmap_equals_pillow(mode, tmp_path):
+    picture = PIL.Image.fromarray(COLOUR).convert(mode)
+    picture.save(tmp_path / "a.bmp")
+    expected = np.asarray(PIL.Image.open(tmp_path / "a.bmp").convert("RGB"))
+    got = io.load(tmp_path / "a.bmp").picture()
+    np.testing.assert_array_equal(
+        got if got.ndim == 3 else np.dstack([got] * 3), expected
+    )
+    assert io.identify(tmp_path / "a.bmp") is io.Kind.RASTER
+    assert io.describe(tmp_path / "a.bmp").shape == (7, 5, 1)
 
-    cv2.imwrite(str(tmp_path / "a.tif"), np.ones((3, 4)))
-    with pytest.raises(DecodeError, match="8 and 16 bit are read"):
-        io.load(tmp_path / "a.tif")
+
+def test_colours_for_printing_become_rgb(tmp_path):
+    smooth = np.kron(COLOUR[:2, :2], np.ones((16, 16, 1))).astype(np.uint8)
+    printed = PIL.Image.fromarray(smooth).convert("CMYK")
+    printed.save(tmp_path / "a.jpg", quality=95)
+    image = io.load(tmp_path / "a.jpg")
+    expected = np.asarray(PIL.Image.open(tmp_path / "a.jpg").convert("RGB")).astype(int)
+    assert np.abs(image.picture() - expected).max() <= 3
+    assert "CMYK turned to RGB" in image.provenance
+    assert any("without a profile" in line for line in image.warnings)
+
+
+def test_grey_jpeg_with_a_mark_for_colours_is_grey(tmp_path):
+    smooth = np.kron(GREY_8[:2, :2], np.ones((16, 16))).astype(np.uint8)
+    path = saved(smooth, tmp_path / "a.jpg", quality=95)
+    plain = io.load(path)
+    adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\2"
+    raw = path.read_bytes()
+    path.write_bytes(raw[:2] + adobe + raw[2:])
+    marked = io.load(path)
+    assert marked.channels == 1
+    np.testing.assert_array_equal(marked.array, plain.array)
+
+
+@pytest.mark.parametrize(
+    ("encode", "words"),
+    [
+        (
+            lambda g: imagecodecs.ljpeg_encode(g, bitspersample=12),
+            "lossless JPEG of 12",
+        ),
+        (lambda _: jpeg_of_depth(12), "it is a JPEG of 12 bits"),
+    ],
+)
+def test_deep_jpegs_are_refused_by_name(encode, words, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encode(GREY_16 >> 4))
+    with pytest.raises(DecodeError, match=words) as caught:
+        io.load(tmp_path / "a.jpg")
+    assert "PNG" in caught.value.hint
+
+
+def jpeg_of_depth(depth):
+    """Return the headers of a JPEG, its scan empty."""
+    frame = bytes([depth, 0, 8, 0, 8, 1, 1, 0x11, 0])
+    segments = b"\xff\xc1" + struct.pack(">H", len(frame) + 2) + frame
+    scan = b"\xff\xda\0\x08\1\1\0\0\x3f\0"
+    return b"\xff\xd8" + segments + scan + b"\xff\xd9"
+
+
+def test_animated_png_is_refused_by_name(tmp_path):
+    first, second = (PIL.Image.fromarray(p) for p in (GREY_8, 255 - GREY_8))
+    first.save(tmp_path / "a.png", save_all=True, append_images=[second])
+    with pytest.raises(DecodeError, match="animated PNG of 2 frames"):
+        io.load(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(("suffix", "words"), [("gif", "GIF"), ("webp", "WebP")])
+def test_other_pictures_are_refused_by_name(suffix, words, tmp_path):
+    path = saved(COLOUR, tmp_path / f"a.{suffix}")
+    with pytest.raises(UnknownFormatError, match=words) as caught:
+        io.load(path)
+    assert "PNG" in caught.value.hint
+
+
+def with_chunk(path, name, body):
+    """Put a chunk behind the header of a PNG."""
+    raw = path.read_bytes()
+    checksum = struct.pack(">I", zlib.crc32(name + body))
+    chunk = struct.pack(">I", len(body)) + name + body + checksum
+    path.write_bytes(raw[:33] + chunk + raw[33:])
+    return path
+
+
+def test_significant_bits_are_told(tmp_path):
+    path = with_chunk(saved(GREY_16, tmp_path / "a.png"), b"sBIT", b"\x0c")
+    image = io.load(path)
+    np.testing.assert_array_equal(image.picture(), GREY_16)
+    assert image.warnings == ("only 12 of 16 bits are significant (sBIT)",)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_a_colour_profile_is_left_alone_and_told(suffix, tmp_path):
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = io.load(saved(COLOUR, tmp_path / f"a.{suffix}", icc_profile=profile))
+    assert image.warnings == ("an ICC colour profile is left alone",)
+    if suffix != "jpg":
+        np.testing.assert_array_equal(image.picture(), COLOUR)
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+@pytest.mark.parametrize("pixels", [GREY_8, COLOUR])
+def test_a_jpeg_may_be_decoded_smaller(pixels, turn, tmp_path):
+    exif = PIL.Image.Exif()
+    exif[274] = turn
+    big = np.kron(pixels[:4, :4], np.ones((64, 64, *[1] * (pixels.ndim - 2))))
+    path = saved(big.astype(np.uint8), tmp_path / "a.jpg", exif=exif, quality=95)
+    whole = io.load(path)
+    for rows, factor in ((48, 4), (64, 4), (65, 2), (129, 1), (999, 1)):
+        image = io.load(path, size=(rows, 24))
+        assert image.shape[:2] == (256 // factor, 256 // factor)
+        assert image.channels == whole.channels
+        centres = image.picture()[image.shape[1] // 8, image.shape[0] // 8]
+        expected = whole.picture()[whole.shape[1] // 8, whole.shape[0] // 8]
+        np.testing.assert_allclose(centres, expected, atol=6)
+
+
+def test_only_one_part_is_there(tmp_path):
+    with pytest.raises(ReadError, match="no part 2"):
+        io.load(saved(GREY_8, tmp_path / "a.png"), part=2)

@@ -40,12 +40,12 @@ def image_of(
     options: "medcnn.ReadOptions",
 ) -> "medcnn.Image | None":
     """Read the image that was described; None, and a problem told, if it is broken."""
-    from medcnn.io.source import is_folder
+    from medcnn.io import is_collection
 
     path = description.source
     wanted = replace(options, part=description.part if description.parts > 1 else None)
     try:
-        if is_folder(path):
+        if is_collection(path):
             wanted = replace(wanted, series=description.series_uid)
         return medcnn.load(path, **asdict(wanted))
     except MedcnnError as error:

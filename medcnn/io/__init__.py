@@ -13,13 +13,16 @@ import numpy as np
 from medcnn.errors import ReadError
 from medcnn.geometry import Geometry
 from medcnn.image import Image, Study
+from medcnn.io.archive import is_archive, status_of
 from medcnn.io.description import Description
 from medcnn.io.discover import Found, discover
 from medcnn.io.options import ReadOptions
 from medcnn.io.parts import chosen
 from medcnn.io.readers import reader_of
-from medcnn.io.source import MAX_FILE_BYTES, MAX_SAMPLES, Kind, identify, is_folder
-from medcnn.io.study import items_of, only_item
+from medcnn.io.source import MAX_FILE_BYTES, MAX_SAMPLES, Kind
+from medcnn.io.source import identify as source_kind
+from medcnn.io.study import is_collection, items_of, only_item
+from medcnn.io.unpacked import unpacked
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -32,8 +35,10 @@ __all__ = [
     "describe_study",
     "discover",
     "identify",
+    "is_collection",
     "load",
     "load_study",
+    "status_of",
     "study_pieces",
 ]
 
@@ -51,9 +56,10 @@ def load(  # noqa: PLR0913 - each is one choice of the reader
     """Read one image or volume.
 
     Args:
-        source: A file, a folder with one image or one DICOM series, a pydicom data
-            set, a nibabel image, or (array, affine) with an array (I, J[, K]) and an
-            affine from voxel centres to RAS+ mm.
+        source: A file, a folder, zip archive or DICOMDIR with one image or one DICOM
+            series, a path into an archive (a.zip/b.dcm), a pydicom data set, a nibabel
+            image, or (array, affine) with an array (I, J[, K]) and an affine from voxel
+            centres to RAS+ mm.
         series: Which series of a folder, by its Series Instance UID.
         part: Which image of a file or series that holds several (time points,
             echoes, pages, volumes), counted from 1 as `medcnn inspect` lists them.
@@ -74,13 +80,27 @@ def load(  # noqa: PLR0913 - each is one choice of the reader
     if not isinstance(source, str | Path):
         return _from_memory(source, options)
     path = Path(source)
-    if is_folder(path):
-        return only_item(path, series).read(options)
-    image = reader_of(identify(path)).read(path, options)
+    with unpacked() as files:
+        if is_collection(path):
+            item = only_item(path, series, files)
+            return files.renamed(item.read(options))
+        real = files.real(path)
+        image = files.renamed(reader_of(source_kind(real)).read(real, options))
     if series is not None and image.identity.series_uid != series:
         msg = f"the file is not of the series {series}."
         raise ReadError(msg, path=path)
     return image
+
+
+def identify(path: Path) -> Kind:
+    """Say which format a file is by its first bytes, never by its name.
+
+    Raises:
+        ReadError: If it is missing, not a regular file, empty, too large or locked.
+        UnknownFormatError: If its content is of no format that is read.
+    """
+    with unpacked() as files:
+        return source_kind(path if is_archive(path) else files.real(path))
 
 
 def load_study(source: str | Path, options: ReadOptions | None = None) -> Study:
@@ -116,16 +136,19 @@ def study_pieces(
         ReadError: If nothing is there, or the file is no image.
     """
     path, options = Path(source), options or ReadOptions()
-    if not is_folder(path):
-        yield from reader_of(identify(path)).read_all(path, options)
-        return
-    items, broken = items_of(path)
-    yield from ((where, str(error)) for where, error in broken)
-    for item in items:
-        try:
-            yield from item.read_all(options)
-        except ReadError as error:
-            yield error.path or item.path, str(error)
+    with unpacked() as files:
+        if not is_collection(path):
+            real = files.real(path)
+            found = reader_of(source_kind(real)).read_all(real, options)
+            yield from map(files.renamed, found)
+            return
+        items, broken = items_of(path, files)
+        yield from (files.problem(where, error) for where, error in broken)
+        for item in items:
+            try:
+                yield from map(files.renamed, item.read_all(options))
+            except ReadError as error:
+                yield files.problem(error.path or item.path, error)
 
 
 def describe(path: Path, *, part: int | None = None) -> Description:
@@ -139,8 +162,10 @@ def describe(path: Path, *, part: int | None = None) -> Description:
         ReadError: If it cannot be read as an image, or holds several
             (SeveralSeriesError).
     """
-    found = reader_of(identify(path)).describe_all(path, ReadOptions(part=part))
-    return chosen(found, part, path)
+    with unpacked() as files:
+        real = files.real(path)
+        found = reader_of(source_kind(real)).describe_all(real, ReadOptions(part=part))
+        return files.renamed(chosen(found, part, path))
 
 
 def describe_study(
@@ -155,16 +180,19 @@ def describe_study(
         ReadError: If nothing is there.
     """
     options = options or ReadOptions()
-    if not is_folder(path):
-        return reader_of(identify(path)).describe_all(path, options), ()
-    items, broken = items_of(path)
-    problems = [(where, str(error)) for where, error in broken]
     found: list[Description] = []
-    for item in items:
-        try:
-            found += item.describe_all(options)
-        except ReadError as error:
-            problems.append((error.path or item.path, str(error)))
+    with unpacked() as files:
+        if not is_collection(path):
+            real = files.real(path)
+            every = reader_of(source_kind(real)).describe_all(real, options)
+            return tuple(map(files.renamed, every)), ()
+        items, broken = items_of(path, files)
+        problems = [files.problem(where, error) for where, error in broken]
+        for item in items:
+            try:
+                found += map(files.renamed, item.describe_all(options))
+            except ReadError as error:
+                problems.append(files.problem(error.path or item.path, error))
     return tuple(found), tuple(problems)
 
 

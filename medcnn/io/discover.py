@@ -7,13 +7,23 @@ once every header was read, so whoever wants volumes calls `medcnn.io.load_study
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from medcnn.io.source import require, shown
+from medcnn.errors import ReadError
+from medcnn.io.archive import is_archive, members, place_of, status_of
+from medcnn.io.source import Kind, identify, shown
 
 __all__ = ["Found", "discover"]
 
 _IGNORED_NAMES = {"DICOMDIR", "SOURCES.md", "Thumbs.db", "desktop.ini", "__MACOSX"}
+_NEVER_ARCHIVES = {
+    *(".bmp", ".dcm", ".gz", ".hdr", ".ima", ".img", ".jpeg", ".jpg", ".json", ".mha"),
+    *(".mhd", ".nii", ".npy", ".npz", ".nrrd", ".png", ".raw", ".svs", ".tif", ".tiff"),
+    *(".txt", ".csv"),
+}
+"""A file in a folder is not opened to look for an archive if it ends like this."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +50,19 @@ def discover(paths: Iterable[str | Path]) -> Iterator[Found]:
     twice is entered once. What is no regular file is yielded too: reading refuses it
     with a reason, so that nothing vanishes silently.
 
+    A zip archive counts as a folder: `a.zip/b/c.dcm` is a path that everything in
+    `medcnn.io` understands. One that cannot be looked into is yielded itself. A
+    DICOMDIR that is named gives the files that it lists.
+
     Args:
-        paths: Files and folders.
+        paths: Files, folders, archives and paths into archives.
 
     Raises:
         ReadError: At once, if one of them does not exist.
     """
     roots = [Path(path) for path in paths]
     for root in roots:
-        require(root)
+        status_of(root)
     return _walk_all(roots)
 
 
@@ -58,8 +72,45 @@ def _walk_all(roots: Iterable[Path]) -> Iterator[Found]:
     for root in roots:
         if root.is_dir():
             yield from _walk(root, "", entered)
+        elif place_of(root) is not None:
+            yield from _members(root, root.name, "")
+        elif _is_directory_file(root):
+            yield from _listed(root)
         else:
             yield Found(root, root.name)
+
+
+def _members(path: Path, name: str, prefix: str) -> Iterator[Found]:
+    """Yield the files of an archive or of a folder in it; itself if it is refused."""
+    try:
+        inside = members(path)
+    except ReadError:
+        inside = ("",)
+    for member in inside:
+        if member:
+            yield Found(path / member, prefix + member)
+        else:
+            yield Found(path, name)
+
+
+def _is_directory_file(path: Path) -> bool:
+    """Say whether a file is a DICOMDIR."""
+    try:
+        return identify(path) is Kind.DICOMDIR
+    except ReadError:
+        return False
+
+
+def _listed(path: Path) -> Iterator[Found]:
+    """Yield the files that a DICOMDIR lists; itself if it is refused."""
+    directory: Any = import_module("medcnn.io.dicom.directory")
+    try:
+        files = directory.files_listed(path)
+    except ReadError:
+        yield Found(path, path.name)
+        return
+    for file in files:
+        yield Found(file, file.relative_to(path.parent).as_posix())
 
 
 def _walk(folder: Path, prefix: str, entered: set[tuple[int, int]]) -> Iterator[Found]:
@@ -76,7 +127,10 @@ def _walk(folder: Path, prefix: str, entered: set[tuple[int, int]]) -> Iterator[
         if path is None:
             waiting.pop()
         elif not is_folder:
-            yield Found(path, name)
+            if path.suffix.lower() not in _NEVER_ARCHIVES and is_archive(path):
+                yield from _members(path, name, f"{name}/")
+            else:
+                yield Found(path, name)
         else:
             try:
                 if _enter(path, entered):

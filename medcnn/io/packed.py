@@ -137,16 +137,13 @@ class Content:
         return memoryview(raw) if len(raw) == self._end else None
 
 
-def inflate(
-    packed: bytes | memoryview, size: int, path: Path, *, wbits: int
-) -> memoryview:
-    """Return the exact number of bytes that a stream must hold.
+def inflate(packed: bytes, size: int, path: Path) -> memoryview:
+    """Return the exact number of bytes that a zlib or gzip stream must hold.
 
     Args:
-        packed: The stream.
+        packed: The stream; what follows it is not looked at.
         size: How many bytes it must hold.
         path: The file, for errors.
-        wbits: As `zlib.decompressobj` takes it: 15 for zlib, -15 for bare deflate.
 
     Raises:
         DecodeError: If it is broken, or holds another number of bytes.
@@ -154,22 +151,14 @@ def inflate(
     if size > len(packed) * _BEST_RATIO:
         msg = f"its voxels are cut off: {size} bytes cannot be in {len(packed)}."
         raise DecodeError(msg, path=path, hint=_HINT)
-    stream = zlib.decompressobj(wbits)
-    out = bytearray(size)
-    have, rest = 0, packed
+    is_gzip = packed[:2] == b"\x1f\x8b"
+    decode = imagecodecs.gzip_decode if is_gzip else imagecodecs.deflate_decode
     try:
-        while have < size and not stream.eof:
-            piece = stream.decompress(rest, min(_PIECE_BYTES, size - have))
-            rest = stream.unconsumed_tail
-            if not piece and not rest:
-                break
-            out[have : have + len(piece)] = piece
-            have += len(piece)
-        is_over = bool(stream.decompress(rest, 1)) if not stream.eof else False
-    except zlib.error as error:
-        msg = "its packed voxels are broken."
+        raw = decode(packed, out=size)
+    except imagecodecs.DeflateError as error:
+        msg = f"its packed voxels are broken, or not the {size} bytes declared."
         raise DecodeError(msg, path=path, hint=_HINT) from error
-    if have < size or is_over or not stream.eof:
-        msg = f"its packed voxels are not the {size} bytes that are declared."
+    if len(raw) != size:
+        msg = f"its packed voxels are {len(raw)} bytes; {size} are declared."
         raise DecodeError(msg, path=path, hint=_HINT)
-    return memoryview(out)
+    return memoryview(raw)

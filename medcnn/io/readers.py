@@ -16,6 +16,10 @@ _MODULES = {
     Kind.DICOM: "medcnn.io.dicom.reader",
     Kind.NIFTI: "medcnn.io.nifti",
     Kind.RASTER: "medcnn.io.raster",
+    Kind.TIFF: "medcnn.io.tiff",
+    Kind.NUMPY: "medcnn.io.numpy_files",
+    Kind.METAIMAGE: "medcnn.io.metaimage",
+    Kind.NRRD: "medcnn.io.nrrd",
 }
 
 

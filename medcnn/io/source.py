@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import os
+import re
 import stat
 import zlib
 from enum import StrEnum
@@ -17,7 +18,9 @@ __all__ = [
     "check_samples",
     "identify",
     "is_folder",
+    "is_zip",
     "nifti_pair",
+    "packed_kind",
     "require",
     "shown",
 ]
@@ -44,24 +47,52 @@ _VALUE_REPRESENTATIONS = frozenset(
 )
 _OTHER_FORMATS = (
     (b"GIF8", "a GIF picture"),
-    (b"BM", "a BMP picture"),
     (b"RIFF", "a RIFF file such as WebP"),
-    (b"PK\x03\x04", "a zip archive"),
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"BZh", "a bzip2 file"),
+    (b"\xfd7zXZ\0", "an XZ file"),
+    (b"(\xb5/\xfd", "a Zstandard file"),
     (b"%PDF", "a PDF document"),
-    (b"II+\0", "a BigTIFF picture"),
-    (b"MM\0+", "a BigTIFF picture"),
     (b"\x89HDF", "an HDF5 file"),
-    (b"NRRD", "an NRRD file"),
     (b"\0\0\0\x0cjP  ", "a bare JPEG 2000 file"),
+    (b"\xff\x4f\xff\x51", "a bare JPEG 2000 codestream"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
+    (b"\xff\x0a", "a JPEG XL picture"),
 )
 
 
+_ZIP = b"PK\x03\x04"
+_ZIP_DOCUMENTS = (b"[Content_Types].xml", b"_rels/", b"mimetype", b"META-INF/")
+_DICOMDIR = b"\x02\x00\x02\x00UI\x14\x001.2.840.10008.1.3.10"
+"""(0002,0002) Media Storage SOP Class UID, Media Storage Directory Storage."""
+
+_BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}
+_META_IMAGE = re.compile(rb"\s*(ObjectType|NDims|Comment|ID|BinaryData) *=", re.ASCII)
+
+
 class Kind(StrEnum):
-    """Which reader a file is for."""
+    """Which reader a file is for; the last two are lists of files."""
 
     DICOM = "dicom"
     NIFTI = "nifti"
     RASTER = "raster"
+    TIFF = "tiff"
+    NUMPY = "numpy"
+    METAIMAGE = "metaimage"
+    NRRD = "nrrd"
+    ARCHIVE = "archive"
+    DICOMDIR = "dicomdir"
+
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", Kind.RASTER),
+    (b"\xff\xd8\xff", Kind.RASTER),
+    *((magic, Kind.TIFF) for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    (b"NRRD000", Kind.NRRD),
+    (b"\x93NUMPY", Kind.NUMPY),
+)
 
 
 def shown(path: Path) -> str:
@@ -118,13 +149,17 @@ def identify(path: Path) -> Kind:
         raise ReadError(msg, path=path)
     head, is_packed = _first_bytes(path)
     kind = _kind_of(head, status.st_size)
-    if kind is Kind.NIFTI or (kind is not None and not is_packed):
+    if kind is not None and (not is_packed or kind is Kind.NIFTI):
         return kind
     if _is_analyze_image(path):
         return Kind.NIFTI
     what = "it is a gzip file of something else" if is_packed else _looks_like(head)
+    if head[257:262] == b"ustar":
+        what = f"it is a {'packed ' * is_packed}tar archive"
     msg = f"{shown(path)} holds no image that is read: {what}."
-    hint = "DICOM, NIfTI, PNG, JPEG and TIFF are read."
+    hint = "DICOM, NIfTI, MetaImage, NRRD, NumPy, PNG, JPEG, TIFF and BMP are read."
+    if "archive" in what:
+        hint = "Unpack it, or put its files into a zip archive."
     raise UnknownFormatError(msg, path=path, hint=hint)
 
 
@@ -196,12 +231,72 @@ def _first_bytes(path: Path) -> tuple[bytes, bool]:
 def _kind_of(head: bytes, size: int) -> Kind | None:
     """Name the format of a file from its first bytes; None if it is none of ours."""
     if head[128:132] == b"DICM":
-        return Kind.DICOM
+        return Kind.DICOMDIR if _DICOMDIR in head else Kind.DICOM
     if _is_nifti(head):
         return Kind.NIFTI
-    if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")):
+    kind = _kind_by_magic(head)
+    return kind or (Kind.DICOM if _is_bare_dataset(head, size) else None)
+
+
+def _kind_by_magic(head: bytes) -> Kind | None:
+    """Name the format of a file that begins with bytes of its own."""
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    if head[:2] == b"BM" and head[14:18] and head[14] in _BMP_HEADERS:
         return Kind.RASTER
-    return Kind.DICOM if _is_bare_dataset(head, size) else None
+    if _META_IMAGE.match(head) and b"NDims" in head:
+        return Kind.METAIMAGE
+    return _kind_of_zip(head)
+
+
+def _kind_of_zip(head: bytes) -> Kind | None:
+    """Say what a zip archive holds by the name of its first member.
+
+    NumPy's .npz is a zip archive of .npy files. Documents and checkpoints of PyTorch
+    are none that are looked into.
+    """
+    name = _first_member(head)
+    if name is None or name.startswith(_ZIP_DOCUMENTS) or name.endswith(b"/data.pkl"):
+        return None
+    return Kind.NUMPY if name.endswith(b".npy") else Kind.ARCHIVE
+
+
+def _first_member(head: bytes) -> bytes | None:
+    """Return the name of the first member of a zip archive; None if it is none."""
+    if not head.startswith(_ZIP):
+        return None
+    return head[30 : 30 + int.from_bytes(head[26:28], "little")]
+
+
+def is_zip(path: Path) -> Kind | None:
+    """Say which kind of zip archive a regular file is; None if it is none.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(len(_ZIP))
+        return _kind_of_zip(head + file.read(_HEAD_BYTES)) if head == _ZIP else None
+
+
+def packed_kind(path: Path) -> Kind | None:
+    """Return the kind of image that a gzip file holds and that has to be unpacked.
+
+    None for every other file, for NIfTI, which is read as it is, and for what cannot be
+    read: `identify` says why.
+    """
+    try:
+        _check_regular(path, require(path).st_mode)
+        with path.open("rb") as file:
+            if file.read(2) != b"\x1f\x8b":
+                return None
+        head, _ = _first_bytes(path)
+    except (OSError, ReadError):
+        return None
+    kind = _kind_of(head, MAX_FILE_BYTES)
+    is_image = kind not in {Kind.NIFTI, Kind.ARCHIVE, Kind.DICOMDIR, None}
+    return kind if is_image and head[257:262] != b"ustar" else None
 
 
 def _is_nifti(head: bytes) -> bool:
@@ -257,6 +352,10 @@ def _looks_like(head: bytes) -> str:
     for magic, words in _OTHER_FORMATS:
         if head.startswith(magic):
             return f"it is {words}"
+    name = _first_member(head)
+    if name is not None:
+        is_model = name.endswith(b"/data.pkl")
+        return "it is a PyTorch file" if is_model else "it is a zipped document"
     if int.from_bytes(head[:4], "little") == 348:
         return "it is an Analyze 7.5 header, which does not say left from right"
     if head.lstrip()[:1] in {b"<", b"{", b"["} or _is_text(head):

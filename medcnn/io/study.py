@@ -1,4 +1,7 @@
-"""A folder to the images in it: one for each series, picture or volume file."""
+"""A folder to the images in it: one for each series, picture or volume file.
+
+A zip archive is a folder here, and so are the files that a DICOMDIR lists.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,13 +12,15 @@ from typing import Any, NoReturn
 
 from medcnn.errors import DecodeError, NoPixelsError, ReadError, SeveralSeriesError
 from medcnn.image import Image
+from medcnn.io.archive import members, place_of
 from medcnn.io.description import Description
 from medcnn.io.discover import discover
 from medcnn.io.options import ReadOptions
 from medcnn.io.readers import reader_of
-from medcnn.io.source import Kind, identify, nifti_pair, shown
+from medcnn.io.source import Kind, identify, is_folder, nifti_pair, shown
+from medcnn.io.unpacked import Unpacked
 
-__all__ = ["Item", "items_of", "only_item"]
+__all__ = ["Item", "is_collection", "items_of", "only_item"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,26 @@ class Item:
     describe_all: Callable[[ReadOptions], tuple[Description, ...]]
 
 
-def items_of(folder: Path) -> tuple[list[Item], list[tuple[Path, ReadError]]]:
-    """Find the images of a folder and its sub-folders from headers.
+def is_collection(path: Path) -> bool:
+    """Say whether a path stands for many files: a folder, archive, or DICOMDIR.
+
+    Raises:
+        ReadError: If nothing is there, or it may not be looked at.
+    """
+    place = place_of(path)
+    if place is None:
+        return is_folder(path) or _is_dicomdir(path)
+    return members(path) != ("",)
+
+
+def items_of(
+    folder: Path, files: Unpacked
+) -> tuple[list[Item], list[tuple[Path, ReadError]]]:
+    """Find the images of a collection and its sub-folders from headers.
+
+    Args:
+        folder: What `is_collection` says yes to.
+        files: Where members of archives are unpacked to.
 
     Returns:
         The images in a stable order, and (path, error) for what is none.
@@ -48,6 +71,7 @@ def items_of(folder: Path) -> tuple[list[Item], list[tuple[Path, ReadError]]]:
     problems: list[tuple[Path, ReadError]] = []
     dicom: list[Path] = []
     items: list[Item] = []
+    voxels: set[Path] = set()
     for found in discover([folder]):
         if found.problem:
             hint = "Ask for the right to read it."
@@ -55,14 +79,19 @@ def items_of(folder: Path) -> tuple[list[Item], list[tuple[Path, ReadError]]]:
             problems.append((found.path, error))
             continue
         try:
-            kind = identify(found.path)
+            path = files.real(found.path)
+            kind = identify(path)
+            voxels |= _voxel_files(path, kind)
+            if path == folder and kind is Kind.DICOMDIR:
+                _files_listed(path)  # says why it is not the list of its files
         except ReadError as error:
             problems.append((found.path, error))
             continue
         if kind is Kind.DICOM:
-            dicom.append(found.path)
-        elif not _is_second_half(found.path, kind):
-            items.append(_file_item(found.path, kind))
+            dicom.append(path)
+        elif kind is not Kind.DICOMDIR and not _is_second_half(path, kind):
+            items.append(_file_item(path, kind))
+    problems = [one for one in problems if one[0] not in voxels]
     if dicom:
         series, broken = _series_items(dicom, folder)
         items += series
@@ -70,14 +99,14 @@ def items_of(folder: Path) -> tuple[list[Item], list[tuple[Path, ReadError]]]:
     return sorted(items, key=lambda item: item.path), problems
 
 
-def only_item(folder: Path, series: str | None) -> Item:
-    """Return the one image of a folder, or the one of the named series.
+def only_item(folder: Path, series: str | None, files: Unpacked) -> Item:
+    """Return the one image of a collection, or the one of the named series.
 
     Raises:
         SeveralSeriesError: If there are several to choose from.
         ReadError: If there is none, or a broken DICOM file may be a part of it.
     """
-    items, problems = items_of(folder)
+    items, problems = items_of(folder, files)
     for _, error in problems:
         # A slice that cannot be parsed may belong to any series: nobody can tell
         # whether the volume is complete without it.
@@ -127,6 +156,32 @@ def _series_items(
         for group in groups
     ]
     return items, problems
+
+
+def _is_dicomdir(path: Path) -> bool:
+    """Say whether a file is a DICOMDIR; what cannot be read is none."""
+    try:
+        return identify(path) is Kind.DICOMDIR
+    except ReadError:
+        return False
+
+
+def _files_listed(path: Path) -> tuple[Path, ...]:
+    """Return the files that a DICOMDIR lists.
+
+    Raises:
+        DecodeError: If it is refused.
+    """
+    directory: Any = import_module("medcnn.io.dicom.directory")
+    return tuple(directory.files_listed(path))
+
+
+def _voxel_files(path: Path, kind: Kind) -> set[Path]:
+    """Return the files that hold the voxels of a header, and are no images alone."""
+    if kind not in {Kind.METAIMAGE, Kind.NRRD}:
+        return set()
+    reader: Any = reader_of(kind)
+    return set(reader.voxel_files(path))
 
 
 def _is_second_half(path: Path, kind: Kind) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medcnn.errors import ReadError
-from medcnn.io import discover
+from medcnn.io import discover, status_of
 from medcnn.results import Status
 from medcnn.screening.flow import Item
 from medcnn.screening.names import name_of, path_of
@@ -93,7 +93,7 @@ def _check_paths(paths: list[Path]) -> None:
 
 def _fingerprint(path: Path) -> Fingerprint:
     try:
-        status = path.stat()
-    except (OSError, ValueError):
+        status = status_of(path)
+    except ReadError:
         return Fingerprint()
     return Fingerprint(status.st_size, status.st_mtime_ns)

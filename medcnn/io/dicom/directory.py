@@ -1,0 +1,61 @@
+"""A DICOMDIR as a list of its files; it is only ever read.
+
+References:
+    [1] DICOM PS3.3 F.3.2.2 and PS3.10 section 8.5: a (0004,1500) Referenced File ID has
+        up to 8 components of up to 8 characters, below the folder of the DICOMDIR.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from medcnn.errors import DecodeError
+from medcnn.io.dicom.reader import parse, quiet
+from medcnn.io.dicom.tags import broken_as_decode_error
+from medcnn.io.source import shown
+
+__all__ = ["files_listed"]
+
+_HINT = "Name the folder itself; its files are found without the DICOMDIR."
+
+
+def files_listed(path: Path) -> tuple[Path, ...]:
+    """Return the files that a DICOMDIR lists, in its order, each once.
+
+    A file that is not there is listed too: reading it says so.
+
+    Raises:
+        DecodeError: If it cannot be parsed, or names a file outside its folder.
+    """
+    what = "its list of files cannot be parsed"
+    with quiet(), broken_as_decode_error(path, what):
+        dataset, _ = parse(path)
+        found = list(_names(dataset))
+    root = path.parent
+    return tuple(dict.fromkeys(_below(root, name, path) for name in found))
+
+
+def _names(dataset: "object") -> Iterator[tuple[str, ...]]:
+    """Yield the components of each file that is in use."""
+    for record in getattr(dataset, "DirectoryRecordSequence", None) or ():
+        parts = record.get("ReferencedFileID")
+        if parts and record.get("RecordInUseFlag", 0xFFFF) != 0:
+            yield (parts,) if isinstance(parts, str) else tuple(map(str, parts))
+
+
+def _below(root: Path, parts: tuple[str, ...], path: Path) -> Path:
+    """Return the file below the root that components name, in either case.
+
+    Raises:
+        DecodeError: If it lies elsewhere, also by way of a link.
+    """
+    name = "/".join(parts)
+    bad = any(
+        part in {"", ".", ".."} or any(c in part for c in "/\\:\0") for part in parts
+    )
+    lowered = [part.lower() for part in parts]
+    choices = [root.joinpath(*parts), root.joinpath(*lowered)] if not bad else []
+    file = next((one for one in choices if one.exists()), *choices[:1] or [root])
+    if bad or not file.resolve().is_relative_to(root.resolve()):
+        msg = f"{shown(path)} names {shown(Path(name))}, which is outside its folder."
+        raise DecodeError(msg, path=path, hint=_HINT)
+    return file
