@@ -7,8 +7,9 @@ refused here, with the numbers.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
+from typing import Any
 
-import highdicom.spatial
 import numpy as np
 import numpy.typing as npt
 
@@ -117,7 +118,9 @@ class Stack:
         """Whether they are one rectangular volume; highdicom is the judge."""
         if len(self.order) == 1:
             return True
-        spacing, _ = highdicom.spatial.get_volume_positions(
+        # highdicom takes a third of a second to import, and pictures do not need it
+        spatial: Any = import_module("highdicom.spatial")
+        spacing, _ = spatial.get_volume_positions(
             self.positions.tolist(), [*self.axes[0], *self.axes[1]], rtol=UNEVEN
         )
         return spacing is not None and self.is_straight
