@@ -12,7 +12,7 @@ import io
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import imagecodecs
 import jpeg_ls
@@ -79,7 +79,7 @@ def decode_reduced(frame: bytes, header: Codestream, power: int) -> Pixels:
             size = (header.columns >> power, header.rows >> power)
             picture.draft("L", size)
             return np.asarray(picture)
-        cast(Any, picture).reduce = power
+        _reduce(picture, header, power)
         picture.load()
         samples = np.asarray(picture)
     # Pillow shifts samples to the top of 8 or 16 bits and makes signed ones unsigned.
@@ -128,6 +128,16 @@ def decode_run_lengths(frame: bytes, layout: Layout, path: Path | None) -> Pixel
         return numbers.reshape(layout.rows, layout.columns)
     together = np.ascontiguousarray(numbers.T)
     return together.reshape(layout.rows, layout.columns, samples)
+
+
+def _reduce(picture: Any, header: Codestream, power: int) -> None:
+    """Tell Pillow to leave out `power` resolution levels."""
+    picture.reduce = power
+    # Pillow rounds sizes to the nearest, but OpenJPEG rounds them up, and then they
+    # quarrel; multiples of the ratio suit both.
+    ratio = 1 << power
+    sizes = (-(-n // ratio) * ratio for n in (header.columns, header.rows))
+    picture._size = tuple(sizes)  # noqa: SLF001
 
 
 def _segment(packed: bytes, size: int) -> Pixels:

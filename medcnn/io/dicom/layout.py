@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from medcnn.errors import DecodeError, NoPixelsError
 from medcnn.io.dicom.syntaxes import check_syntax
@@ -194,6 +199,9 @@ def _check_bits(layout: Layout, high_bit: int, path: Path | None) -> None:
             f"(0028,0101) Bits Stored is {stored}, but (0028,0100) Bits "
             f"Allocated is {allocated}."
         )
+    elif allocated == 32 and layout.syntax == ExplicitVRBigEndian:
+        # PS3.5 7.3 swaps 16 bit words, many writers swapped all four bytes.
+        msg = f"its 32 bit values in {layout.syntax.name} can be read in two orders."
     # PS3.5 8.1.1: High Bit shall be one less than Bits Stored. Readers disagree on
     # files where it is not, so nobody can say what their values are.
     elif high_bit != stored - 1:
