@@ -1,0 +1,1 @@
+"""Ask every reader that is installed about files of which the truth is known."""
