@@ -8,6 +8,7 @@ from medcnn import io
 from medcnn.errors import GeometryError
 from medcnn.image import Image
 from medcnn.preprocessing import Hang, Preprocessing, Resize
+from medcnn.training.sections import Input
 
 HUNG = np.arange(1, 13, dtype=np.uint16).reshape(3, 4)
 """A film as it should hang: 3 rows to the feet, 4 columns to the patient's left."""
@@ -96,3 +97,9 @@ def test_the_step_is_data():
     kept = recipe.model_dump_json()
     assert '{"step":"hang"}' in kept
     assert Preprocessing.model_validate_json(kept) == recipe
+
+
+def test_a_recipe_hangs_films_before_anything_else():
+    steps = Input(hang=True).preprocessing().steps
+    assert [step.step for step in steps][:2] == ["hang", "resize"]
+    assert "hang" not in [step.step for step in Input().preprocessing().steps]

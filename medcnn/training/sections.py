@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from medcnn.preprocessing import (
+    Hang,
     Normalise,
     Orient,
     Percentiles,
@@ -84,6 +85,7 @@ class Input(Section):
         percentiles: Percentiles of an image's values that become 0 and 1.
         window: (center, width) in the image's unit, in place of percentiles.
         orient: Where a volume's i, j, k shall point, such as "LPS".
+        hang: Whether frontal radiographs are turned to the way radiologists hang them.
         mean: What is subtracted from 0..1; the default is ImageNet's grey mean.
         std: What that is divided by; the default is ImageNet's grey deviation.
         cache_bits: Bits of a value in the cache of decoded images, 8 or 16.
@@ -95,6 +97,7 @@ class Input(Section):
     percentiles: tuple[float, float] = (0.5, 99.5)
     window: tuple[float, float] | None = None
     orient: str | None = None
+    hang: bool = False
     mean: float = 0.449
     std: float = Field(default=0.226, gt=0)
     cache_bits: Literal[8, 16] = 8
@@ -107,6 +110,8 @@ class Input(Section):
     def unit_range(self) -> Preprocessing:
         """Return the steps up to values in 0..1: what the cache holds."""
         steps: list[Step] = [] if self.orient is None else [Orient(codes=self.orient)]
+        if self.hang:
+            steps.append(Hang())
         steps.append(Resize(shape=self.shape, fit=self.fit))
         if self.window is None:
             steps.append(Percentiles(low=self.percentiles[0], high=self.percentiles[1]))
