@@ -96,7 +96,7 @@ def _voxels(path: Path) -> Voxels:
     fields, header_size = _fields(path)
     try:
         voxels = _checked(fields, header_size, path)
-    except (KeyError, ValueError, OverflowError) as error:
+    except (LookupError, OverflowError, ValueError) as error:
         msg = f"its MetaImage header is broken: {type(error).__name__}: {error}."
         raise DecodeError(msg, path=path, hint=_HINT) from error
     voxels.check()

@@ -132,7 +132,7 @@ def _voxels(path: Path) -> Voxels:
     header = _parsed(path)
     try:
         voxels = _checked(header, path)
-    except (KeyError, ValueError, OverflowError) as error:
+    except (LookupError, OverflowError, ValueError) as error:
         msg = f"its NRRD header is broken: {type(error).__name__}: {error}."
         raise DecodeError(msg, path=path, hint=_HINT) from error
     voxels.check()
@@ -164,11 +164,18 @@ def _parsed(path: Path) -> _Header:
 
 
 def _checked(header: _Header, path: Path) -> Voxels:
-    """Put together what the header says."""
+    """Put together what the header says.
+
+    Raises:
+        ValueError: If it does not say its sizes.
+    """
     fields = header.fields
     _refuse(fields, path)
     count = int(fields["dimension"])
     sizes = tuple(int(n) for n in header.words("sizes", count))
+    if not sizes:
+        msg = "it does not say its sizes"
+        raise ValueError(msg)
     check_samples(path, *sizes)
     axes = _axes(header, count, path)
     file, start = _place_of_voxels(header, path)

@@ -74,11 +74,15 @@ class Voxels:
         return [_Part(n, f"volume {n + 1} of {count}") for n in range(count)]
 
     def check(self) -> None:
-        """Refuse sizes that the file cannot hold.
+        """Refuse a file that is too large, or cannot hold what is declared.
 
         Raises:
-            DecodeError: If it cannot.
+            DecodeError: If so.
         """
+        have = self.file.stat().st_size
+        if have > MAX_FILE_BYTES:
+            msg = f"the file of its voxels has {have} bytes; at most {MAX_FILE_BYTES}."
+            raise DecodeError(msg, path=self.path)
         if not self.is_packed:
             self._raw_start()
 
@@ -157,7 +161,7 @@ class Voxels:
             with self.file.open("rb") as file:
                 if self.is_packed:
                     file.seek(self.start)
-                    raw = inflate(file.read(MAX_FILE_BYTES), size, self.path)
+                    raw = inflate(file.read(), size, self.path)
                 else:
                     file.seek(self._raw_start())
                     raw = memoryview(file.read(size))

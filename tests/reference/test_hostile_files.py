@@ -2,11 +2,13 @@
 
 import collections
 import csv
+import gzip
 import json
 import os
 import random
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import imagecodecs
@@ -14,6 +16,7 @@ import nibabel as nib
 import numpy as np
 import PIL.Image
 import pytest
+import SimpleITK
 from dicoms import RAMP_12, picture, save
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
@@ -85,8 +88,26 @@ def seeds(folder):
     for suffix in ("png", "jpg", "tif"):
         PIL.Image.fromarray((RAMP_12 >> 4).astype("u1")).save(folder / f"a.{suffix}")
     made += [folder / name for name in ("a.nii", "b.nii.gz", "a.png", "a.jpg", "a.tif")]
+    made += other_formats(folder)
     palette = get_testdata_file("examples_palette.dcm", download=False)
     return made + ([Path(palette)] if palette else [])
+
+
+def other_formats(folder):
+    """Write small files of the formats that are not DICOM, NIfTI, PNG or JPEG."""
+    volume = np.arange(210, dtype=np.int16).reshape(7, 6, 5)
+    image = SimpleITK.GetImageFromArray(volume)
+    names = ("a.mha", "b.nrrd", "a.npz", "a.bmp", "b.tif", "a.zip", "c.png.gz")
+    SimpleITK.WriteImage(image, str(folder / "a.mha"))
+    SimpleITK.WriteImage(image, str(folder / "b.nrrd"), useCompression=True)
+    np.savez_compressed(folder / "a.npz", image=volume, affine=np.eye(4), axes="kji")
+    picture_8 = PIL.Image.fromarray((RAMP_12 >> 4).astype("u1"))
+    picture_8.save(folder / "a.bmp")
+    picture_8.quantize(20).save(folder / "b.tif", compression="tiff_lzw")
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.write(folder / "a.png", "x/a.png")
+    (folder / "c.png.gz").write_bytes(gzip.compress((folder / "a.png").read_bytes()))
+    return [folder / name for name in names]
 
 
 def mutate(raw, chance):

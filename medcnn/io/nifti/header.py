@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from medcnn.errors import DecodeError, ReadError
 from medcnn.geometry import Geometry
@@ -138,7 +139,7 @@ def _header(head: bytes, path: Path) -> Any:
         kind, size = _HEADERS[magic]
         make: Any = kind
         return make(head[:size], check=False)
-    except (HeaderDataError, KeyError, ValueError) as error:
+    except (HeaderDataError, KeyError, ValueError, WrapStructError) as error:
         msg = f"its NIfTI header cannot be read ({type(error).__name__})."
         raise DecodeError(msg, path=path, hint=_HINT) from error
 
