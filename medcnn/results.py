@@ -13,6 +13,7 @@ from medcnn.geometry import Geometry
 
 __all__ = [
     "LIMITS_OF_A_MAP",
+    "TILE_PROBABILITY",
     "Band",
     "CaseResult",
     "Heatmap",
@@ -22,6 +23,9 @@ __all__ = [
 
 LIMITS_OF_A_MAP = "shows what moved the score, not a lesion's outline"
 """What must be read beside every heatmap."""
+
+TILE_PROBABILITY = "tile probability"
+"""The method of a heatmap whose values are the probabilities of a slide's tiles."""
 
 
 class Status(StrEnum):

@@ -10,6 +10,7 @@ from medcnn.cli.console import answer, printable, say
 from medcnn.cli.open_model import open_model
 from medcnn.cli.options import (
     AllowGaps,
+    AllTiles,
     Device,
     Engine,
     Json,
@@ -17,7 +18,11 @@ from medcnn.cli.options import (
     OutputFolder,
     Quiet,
     ResampleTilt,
+    SlideRule,
+    TileOverlap,
+    TileUm,
 )
+from medcnn.cli.slides import SlideChoices, explain_slide, slide_row, slides_among
 
 __all__ = ["explain"]
 
@@ -48,6 +53,10 @@ def explain(
     ] = None,
     resample_tilt: ResampleTilt = False,
     allow_gaps: AllowGaps = False,
+    tile_um: TileUm = None,
+    tile_overlap: TileOverlap = 0,
+    all_tiles: AllTiles = False,
+    slide_rule: SlideRule = "max",
     model: Model = "chest-xray",
     device: Device = "auto",
     engine: Engine = "auto",
@@ -56,13 +65,18 @@ def explain(
 ) -> None:
     """Write heatmaps: a PNG overlay, and NIfTI for volumes.
 
-    They have the image's own geometry and resolution. A heatmap shows what moved the
+    They have the image's own geometry and resolution; those of a whole slide lie on a
+    small picture of it, beside a table of its tiles. A heatmap shows what moved the
     score, not a lesion's outline.
     """
     from medcnn.cli.heatmap_files import write_heatmap
     from medcnn.outputs import make_folder
 
     opened = open_model(model, engine=engine, device=device, quiet=quiet)
+    if slides_among([path])[0]:
+        choices = SlideChoices(tile_um, tile_overlap, all_tiles, slide_rule, quiet)
+        _explain_slide(opened, path, _labels(opened, label), output, choices, as_json)
+        return
     image = medcnn.load(
         path, part=part, resample_tilt=resample_tilt, allow_gaps=allow_gaps
     )
@@ -98,10 +112,34 @@ def _explain(
     from medcnn.explanation import heatmap_of
 
     answer, prepared = model.answer(image)
-    labels = model.labels if label == "all" else (label or model.labels[0],)
+    labels = _labels(model, label)
     maps = [heatmap_of(model, answer.features, prepared, label=n) for n in labels]
     heatmaps = [
         medcnn.Heatmap(array, image.geometry, name, "cam", model.spec.name)
         for name, array in zip(labels, maps, strict=True)
     ]
     return answer.prediction, heatmaps
+
+
+def _labels(model: "medcnn.Model", label: str | None) -> tuple[str, ...]:
+    """Return the labels whose maps are wanted."""
+    return model.labels if label == "all" else (label or model.labels[0],)
+
+
+def _explain_slide(
+    model: "medcnn.Model",
+    path: Path,
+    labels: tuple[str, ...],
+    output: Path,
+    choices: SlideChoices,
+    as_json: bool,
+) -> None:
+    """Write a slide's maps and its table of tiles."""
+    result, files = explain_slide(model, path, labels, output, choices)
+    if result.prediction.out_of_scope:
+        say(f"Out of scope, do not use it: {result.prediction.out_of_scope}")
+    if as_json:
+        answer(slide_row(model, result) | {"files": [str(file) for file in files]})
+        return
+    for file in files:
+        typer.echo(printable(str(file)))

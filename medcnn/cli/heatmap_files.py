@@ -16,9 +16,9 @@ from medcnn.explanation.overlay import heat_layer, lay_over
 from medcnn.image import Image
 from medcnn.io.nifti import save_nifti
 from medcnn.outputs import write_whole
-from medcnn.results import LIMITS_OF_A_MAP, Heatmap, Prediction
+from medcnn.results import LIMITS_OF_A_MAP, TILE_PROBABILITY, Heatmap, Prediction
 
-__all__ = ["write_heatmap"]
+__all__ = ["file_stem", "write_heatmap"]
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -29,11 +29,18 @@ _FEWEST_COLUMNS = 480
 _LONGEST_STEM = 120
 """Most bytes that an image's name adds to those of its heatmaps."""
 
-_FORMATS = re.compile(r"\.(nii|nii\.gz|dcm|dicom|png|jpe?g|tiff?)$", re.IGNORECASE)
+_FORMATS = re.compile(
+    r"\.(nii|nii\.gz|dcm|dicom|png|jpe?g|ome\.tiff?|tiff?|svs)$", re.IGNORECASE
+)
 
 
 def write_heatmap(
-    output: Path, image: Image, heatmap: Heatmap, prediction: Prediction
+    output: Path,
+    image: Image,
+    heatmap: Heatmap,
+    prediction: Prediction,
+    *,
+    suffix: str = "",
 ) -> list[Path]:
     """Write the overlay as PNG, and for a volume the raw relevance as NIfTI.
 
@@ -42,6 +49,7 @@ def write_heatmap(
         image: The image that was explained.
         heatmap: Its relevance.
         prediction: What the model said of it.
+        suffix: What tells its name from another map's of the same label.
 
     Returns:
         The files that were written.
@@ -49,7 +57,7 @@ def write_heatmap(
     Raises:
         OutputError: If one cannot be written.
     """
-    name = f"{_stem(image.source)}.{_safe(heatmap.label)}"
+    name = f"{file_stem(image.source)}.{_safe(heatmap.label)}{suffix}"
     files = [output / f"{name}.png"]
     _write_png(files[0], overlay_with_legend(image, heatmap, prediction))
     if image.dims == 3 and heatmap.geometry is not None:
@@ -68,7 +76,7 @@ def overlay_with_legend(
     """
     k = heatmap.peak[2]
     relevance = np.ascontiguousarray(heatmap.array[:, :, k].T)
-    top = float(heatmap.array.max())
+    top = _top(heatmap)
     picture = lay_over(grey_picture(image, k=k), heat_layer(relevance, top=top))
     picture = _turned(picture, image)
     factor = -(-_FEWEST_COLUMNS // picture.shape[1])
@@ -122,16 +130,26 @@ def _legend(
     grey = np.full((1, 256, 3), 110, np.uint8)
     scale.imshow(lay_over(grey, heat_layer(ramp, top=1)), aspect="auto")
     scale.set_axis_off()
-    top = float(heatmap.array.max())
     figure.text(
-        left + 0.4 + size / columns, 1 - 4.0 * size / rows,
-        f"relevance 0 to {top:.3g}, this image's own highest",
+        left + 0.4 + size / columns, 1 - 4.0 * size / rows, _scale_in_words(heatmap),
         color="#aab4be", fontsize=points, va="top",
     )  # fmt: skip
     limits = LIMITS_OF_A_MAP[0].upper() + LIMITS_OF_A_MAP[1:]
     scope = "" if not prediction.out_of_scope else " OUT OF SCOPE: do not use."
     write(6.1, f"{limits}. Research use only.{scope}", "#ffd479")
     return _pixels(figure, rows, columns)
+
+
+def _top(heatmap: Heatmap) -> float:
+    """Return the value of the hottest colour: 1 where the values are probabilities."""
+    return 1.0 if heatmap.method == TILE_PROBABILITY else float(heatmap.array.max())
+
+
+def _scale_in_words(heatmap: Heatmap) -> str:
+    """Say what the colours run from and to."""
+    if heatmap.method == TILE_PROBABILITY:
+        return f"{TILE_PROBABILITY} 0 to 1"
+    return f"relevance 0 to {_top(heatmap):.3g}, this image's own highest"
 
 
 def _pixels(figure: Figure, rows: int, columns: int) -> Bytes:
@@ -150,7 +168,7 @@ def _write_png(path: Path, picture: Bytes) -> None:
     write_whole(path, data.tobytes())
 
 
-def _stem(source: Path | None) -> str:
+def file_stem(source: Path | None) -> str:
     """Return a file's or folder's name without what tells its format."""
     name = source.name if source is not None else "image"
     stem = _safe(_FORMATS.sub("", name))

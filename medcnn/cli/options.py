@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 __all__ = [
+    "AllTiles",
     "AllowGaps",
     "Device",
     "Engine",
@@ -17,6 +18,9 @@ __all__ = [
     "Quiet",
     "ResampleTilt",
     "Seed",
+    "SlideRule",
+    "TileOverlap",
+    "TileUm",
     "Workers",
 ]
 
@@ -64,6 +68,24 @@ AllowGaps = Annotated[
     typer.Option(
         "--allow-gaps",
         help="Resample slices with gaps or uneven distances, not refuse them.",
+    ),
+]
+TileUm = Annotated[
+    float | None,
+    typer.Option(
+        help="Slides: micrometres of a tile's pixel; default: the slide's finest."
+    ),
+]
+TileOverlap = Annotated[
+    int, typer.Option(min=0, help="Slides: pixels that neighbouring tiles share.")
+]
+AllTiles = Annotated[
+    bool, typer.Option("--all-tiles", help="Slides: also tiles that show only glass.")
+]
+SlideRule = Annotated[
+    Literal["max", "top-mean"],
+    typer.Option(
+        help="Slides: the highest tile's probability, or the mean of the ten highest."
     ),
 ]
 Quiet = Annotated[

@@ -16,6 +16,7 @@ from medcnn.cli.images import Problems, images_in
 from medcnn.cli.open_model import open_model
 from medcnn.cli.options import (
     AllowGaps,
+    AllTiles,
     Device,
     Engine,
     Json,
@@ -23,7 +24,11 @@ from medcnn.cli.options import (
     Paths,
     Quiet,
     ResampleTilt,
+    SlideRule,
+    TileOverlap,
+    TileUm,
 )
+from medcnn.cli.slides import SlideChoices, slide_rows, slides_among
 from medcnn.errors import MedcnnError
 
 __all__ = ["predict"]
@@ -45,12 +50,16 @@ def predict(
     as_json: Json = False,
     resample_tilt: ResampleTilt = False,
     allow_gaps: AllowGaps = False,
+    tile_um: TileUm = None,
+    tile_overlap: TileOverlap = 0,
+    all_tiles: AllTiles = False,
+    slide_rule: SlideRule = "max",
     quiet: Quiet = False,
 ) -> None:
     """Give the probability of every label for a few images.
 
-    A folder stands for all images in it. For many images, with heatmaps and a report:
-    medcnn screen.
+    A folder stands for all images in it; a whole slide is screened tile by tile. For
+    many images, with heatmaps and a report: medcnn screen.
     """
     from medcnn.io.options import ReadOptions
 
@@ -58,7 +67,8 @@ def predict(
     options = ReadOptions(resample_tilt=resample_tilt, allow_gaps=allow_gaps)
     errors: Problems = []
     images: list[dict[str, Any]] = []
-    for image in images_in(paths, errors, options):
+    slides, others = slides_among(paths)
+    for image in images_in(others, errors, options):
         try:
             prediction = opened.predict(image)
         except MedcnnError as error:
@@ -68,6 +78,11 @@ def predict(
         images.append(_row(opened, image, prediction))
         if not as_json:
             _show(opened, images[-1])
+    choices = SlideChoices(tile_um, tile_overlap, all_tiles, slide_rule, quiet)
+    for row in slide_rows(opened, slides, choices, errors):
+        images.append(row)
+        if not as_json:
+            _show(opened, row)
     if as_json:
         answer(
             {
@@ -108,7 +123,7 @@ def _show(model: "medcnn.Model", row: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for title in ("label", "probability", "", "review from", "flag from"):
         table.add_column(title)
-    for label, probability in row["probabilities"].items():
+    for label, probability in row.get("probabilities", {}).items():
         flag = row["thresholds"][label]
         hot = probability >= flag and row["band"] is not None
         table.add_row(
@@ -119,8 +134,11 @@ def _show(model: "medcnn.Model", row: dict[str, Any]) -> None:
             f"{flag:.3f}",
         )
     show(head)
-    show(table)
+    if table.row_count:
+        show(table)
     show(_decision(row))
+    if "tiles" in row:
+        show(Text(_tiles_in_words(row), style="dim"))
     for warning in row["warnings"]:
         show(Text(f"note: {printable(warning)}", style="yellow"))
     show("")
@@ -135,6 +153,15 @@ def _decision(row: dict[str, Any]) -> Any:
         return Text(printable(words), style="yellow")
     style = {"flag": "bold red", "review": "bold yellow"}.get(row["band"], "green")
     return Text(f"{_DECISIONS[row['band']]} of {row['label']}", style=style)
+
+
+def _tiles_in_words(row: dict[str, Any]) -> str:
+    """Say how the tiles of a slide became its numbers."""
+    tiles = row["tiles"]
+    words = f"{tiles['total']} tiles: {tiles['screened']} screened, "
+    words += f"{tiles['without_tissue']} without tissue, "
+    words += f"{tiles['out_of_scope']} out of scope"
+    return f"{row['rule']}; {words}" if row["rule"] else words
 
 
 def _bar(probability: float) -> str:

@@ -15,7 +15,7 @@ from medcnn.image import Image
 from medcnn.io.slide import Slide, Tile, Tiles
 from medcnn.model import Answer, Model, prepare
 from medcnn.preprocessing import Prepared
-from medcnn.results import Heatmap, Prediction
+from medcnn.results import TILE_PROBABILITY, Heatmap, Prediction
 from medcnn.slides.grid import cells_of, geometry_of, parts_of
 from medcnn.slides.result import Cells, SlideResult, TileScores
 
@@ -254,7 +254,7 @@ class _Run:
             array[across, down, 0] = scores.probability[usable, n]
             cells.append(cells_of(self.tiles, (1, 1)))
             grid = geometry_of(self.slide, cells[-1], array.shape)
-            maps.append(Heatmap(array, grid, label, "tile probability", name))
+            maps.append(Heatmap(array, grid, label, TILE_PROBABILITY, name))
         for label, array in self.maps.items():
             cells.append(cells_of(self.tiles, self.parts))
             i, j, k = array.shape
