@@ -269,3 +269,11 @@ def test_steps_are_recorded_in_the_order_they_were_applied(tmp_path):
     assert all(
         step.startswith(start) for step, start in zip(steps, starts, strict=True)
     )
+
+
+def test_a_ct_whose_stated_rescale_changes_nothing_is_in_hounsfield_units():
+    parts = {"Modality": "CT", "RescaleSlope": 1, "RescaleIntercept": 0}
+    stated = io.load(picture(RAMP_12, **parts))
+    assert stated.unit == "HU"
+    np.testing.assert_array_equal(stated.picture(), RAMP_12)
+    assert io.load(picture(RAMP_12, Modality="CT")).unit is None

@@ -298,14 +298,16 @@ def _padding(
 def _unit(dataset: Dataset, modality: str, draft: _Draft) -> str | None:
     """Return what modality values mean: HU, or what the file says."""
     kind = text(dataset, "RescaleType")
-    if modality == "CT" and draft.steps and kind in {"", "HU"}:
+    # slope 1 and intercept 0 are no step, but say as well what the values are
+    is_stated = bool(draft.steps) or number(dataset, "RescaleSlope") is not None
+    if modality == "CT" and is_stated and kind in {"", "HU"}:
         return "HU"
     if modality == "RTDOSE":
         units = text(dataset, "DoseUnits").upper()
         return _DOSE_UNITS.get(units, units or None) if draft.steps else None
     if modality in {"PT", "NM"}:
         return text(dataset, "Units") or None
-    return kind if draft.steps and kind not in {"", "US"} else None
+    return kind if is_stated and kind not in {"", "US"} else None
 
 
 def stored_range(layout: Layout) -> tuple[float, float]:
