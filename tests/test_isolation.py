@@ -25,7 +25,7 @@ from medcnn.isolation import process as process_module
 from medcnn.isolation.values import error_facts, error_of, image_message, image_of
 
 _HOSTILE = """
-import ctypes, os, time
+import ctypes, sys, tempfile, time
 import numpy as np
 from medcnn.isolation.worker import main
 import medcnn.io.source as source
@@ -34,6 +34,10 @@ def hostile(head, *rest):
     if b"SEGV" in head: ctypes.string_at(0)
     if b"HANG" in head: time.sleep(1000)
     if b"BOMB" in head: np.ones(1 << 33, np.uint8)
+    if b"LEAK" in head:
+        tempfile.mkdtemp(prefix="leak-")
+        print("Doe^John" * 99999, file=sys.stderr)
+        ctypes.string_at(0)
     if b"ODD!" in head: raise ZeroDivisionError("Doe^John")
     return kind_of(head, *rest)
 source._kind_of = hostile
@@ -242,6 +246,21 @@ def test_a_worker_that_was_killed_while_idle_is_replaced(tmp_path):
         while not process.has_ended:
             time.sleep(0.01)
         _assert_same(one.load(film), medcnn.load(film))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hostile")
+def test_a_worker_that_dies_leaves_nothing_in_the_temporary_folder(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "bad.dcm").write_text("LEAK")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    with SafeReader() as one:
+        with pytest.raises(IsolationError, match="SIGSEGV"):
+            one.load(tmp_path / "bad.dcm")
+        assert not list((tmp_path / "temporary").rglob("leak-*"))
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 @pytest.mark.slow

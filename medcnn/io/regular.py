@@ -1,13 +1,13 @@
 """Open regular files only: a named pipe would block for ever, a device never end."""
 
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from medcnn.errors import ReadError
 
-__all__ = ["open_regular"]
+__all__ = ["RegularFile", "open_regular"]
 
 _FLAGS = (
     os.O_RDONLY
@@ -15,9 +15,32 @@ _FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
+_SMALL_BYTES = 1 << 16
 
 
-def open_regular(path: Path) -> BinaryIO:
+class RegularFile(io.BufferedReader):
+    """A regular file that takes no memory for more bytes than it has.
+
+    Python's own files take it before they find out: an element that claims 4 GiB costs
+    4 GiB, whatever the size of the file.
+
+    Args:
+        number: File descriptor, which it closes.
+        size: Bytes of the file.
+    """
+
+    def __init__(self, number: int, size: int) -> None:
+        super().__init__(io.FileIO(number))
+        self._bytes = size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read so many bytes, fewer if there are fewer; all by default."""
+        if size is not None and size > _SMALL_BYTES:
+            size = min(size, max(self._bytes - self.tell(), 0))
+        return super().read(size)
+
+
+def open_regular(path: Path) -> RegularFile:
     """Open a file for reading; what is opened is checked, not what was there before.
 
     Raises:
@@ -25,9 +48,9 @@ def open_regular(path: Path) -> BinaryIO:
         ReadError: If it is no regular file.
     """
     number = os.open(path, _FLAGS)
-    if not stat.S_ISREG(os.fstat(number).st_mode):
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode):
         os.close(number)
         msg = "it is not a regular file."
         raise ReadError(msg, path=path, hint="Put images into files.")
-    # opened by name, as pydicom puts the name into its messages
-    return open(path, "rb", opener=lambda *_: number)
+    return RegularFile(number, status.st_size)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,12 @@ WORKER_COMMAND = (
 """What starts a worker process."""
 
 _PIPE_BYTES = 1 << 20
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+)
 
 
 class Process:
@@ -36,10 +42,13 @@ class Process:
 
     def __init__(self) -> None:
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - see bury
+        # what a killed process leaves in its folder is removed with it
+        self._folder = tempfile.mkdtemp(prefix="medcnn-unpacked-")
         try:
-            self._popen = _spawn(self._stderr)
+            self._popen = _spawn(self._stderr, self._folder)
         except OSError as error:
             self._stderr.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
             msg = f"A worker process cannot be started: {error.strerror}."
             raise MedcnnError(msg, hint="Use fewer workers: --workers 1.") from error
         if self._popen.stdin is None or self._popen.stdout is None:
@@ -88,6 +97,7 @@ class Process:
         for channel in (self._requests, self._replies, self._stderr):
             with contextlib.suppress(OSError):  # nobody is left to read the rest
                 channel.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
         return code
 
     def last_words(self) -> str:
@@ -112,11 +122,12 @@ def cause_of_death(code: int) -> str:
         return f"signal {-code}"
 
 
-def _spawn(stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+def _spawn(stderr: IO[bytes], folder: str) -> subprocess.Popen[bytes]:
     """Start a process that sees the same packages, uses one thread, and no terminal."""
     packages = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     surroundings = {**os.environ, "PYTHONPATH": packages}
     surroundings |= dict.fromkeys(_ONE_THREAD, "1")
+    surroundings |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         WORKER_COMMAND,
         stdin=subprocess.PIPE,

@@ -1,7 +1,8 @@
 """The worker process: requests in, answers out, one after the other.
 
 It may crash, hang or run out of memory without harm to the process that started it. It
-writes no file, has no terminal, and ends when nobody is left to ask it.
+has no terminal, writes only into its own temporary folder (for archives),
+and ends when nobody is left to ask it.
 """
 
 import contextlib
@@ -36,7 +37,7 @@ TOO_MUCH_MEMORY = Failure(
 """What a request came to that was refused memory."""
 
 _GRACE_S = 5
-_MOST_WRITTEN_BYTES = 1 << 20
+_MOST_WRITTEN_BYTES = 1 << 32
 
 
 class Tell(Protocol):
@@ -79,6 +80,7 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     answering = job(setup["setup"])
     allowed_s = setup["timeout_s"] + _GRACE_S
     _limit_means(setup["memory_bytes"])
+    _fall_silent()
     send_bytes(replies, READY)
 
     def tell(message: Message, kind: Kind = Kind.PIECE) -> None:
@@ -122,6 +124,13 @@ def _answer(answering: Answering, request: Any, tell: Tell) -> tuple[Kind, Messa
     return Kind.FAILURE, Message(vars(failure))
 
 
+def _fall_silent() -> None:
+    """Drop what libraries print about files: it may quote them, and fill a disk."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for channel in (1, 2):
+        os.dup2(nowhere, channel)
+
+
 def _limit_time(seconds: float) -> None:
     """Die after so long even if nobody is left to end this process; 0 cancels."""
     if hasattr(signal, "setitimer"):
@@ -131,9 +140,8 @@ def _limit_time(seconds: float) -> None:
 def _limit_means(memory_bytes: int) -> None:
     """Allow this process so many more bytes of memory, where that can be limited.
 
-    It leaves no core, which would hold a patient's image, can fill no disk with what
-    libraries complain about, and offers itself first when the machine runs out of
-    memory.
+    It leaves no core, which would hold a patient's image, and offers itself first when
+    the machine runs out of memory.
     """
     try:
         import resource  # POSIX only
