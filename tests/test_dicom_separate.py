@@ -160,8 +160,11 @@ def test_diffusion_directions_are_parts(tmp_path):
             dataset.DiffusionGradientOrientation = directions[repeat]
 
     folder = save_series(repeats(3, change), tmp_path)
-    assert titles(folder)[0] == "no gradient"
-    assert len(titles(folder)) == 3
+    assert titles(folder) == [
+        "no gradient, b 0 s/mm2",
+        "gradient 0.0000 1.0000 0.0000, b 1000 s/mm2",
+        "gradient 1.0000 0.0000 0.0000, b 1000 s/mm2",
+    ]
     assert sorted(round(e / STEP) for e in errors(folder)) == [0, 1, 1]
 
 

@@ -37,7 +37,9 @@ def without_copies(
         if first is record:
             kept.append(record)
         elif not _is_copy(first, record, same_pixels):
-            names = " and ".join(shown(Path(r.path)) for r in (first, record))
+            names = " and ".join(
+                shown(Path(Path(r.path).name)) for r in (first, record)
+            )
             msg = f"{names} have one SOP Instance UID but differ in what they show."
             raise ReadError(
                 msg, path=Path(record.path), hint="Keep the one that is meant."

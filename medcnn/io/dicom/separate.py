@@ -26,6 +26,9 @@ _LEAST_SLICES = 3
 _TELLING = frozenset({"component", "image type", "segment", "stack"})
 """Keys of which one value may stand for a single slice, such as a localizer."""
 
+_SPOKEN = ("component", "echo time", "b", "gradient")
+"""Keys that are told of parts also where others were enough to separate them."""
+
 _CLOCKS = ("time", "trigger time", "acquired", "acquisition")
 """Keys whose order within one place counts repeats, where their values differ."""
 
@@ -227,15 +230,26 @@ def _portions(planes: Sequence[Plane], split: _Split) -> list[Portion]:
     moments = [plane.keys["acquired"] for plane in planes if "acquired" in plane.keys]
     base = min(moments, key=_in_order) if moments else 0.0
     repeats = 0 if split.ranks is None else int(split.ranks.max()) + 1
+    parts = _parts(planes, split)
+    names = (*split.names, *_also_telling(parts, split.names))
     found = []
-    for label, part in enumerate(_parts(planes, split)):
-        words = [_words(part, name, base) for name in split.names]
+    for label, part in enumerate(parts):
+        words = [_words(part, name, base) for name in names]
         if split.ranks is not None:
             at = int(split.ranks[split.labels == label][0]) + 1
-            words.append(
-                f"time {at} of {repeats} ({_words(part, split.clock, base)})"
-            )
+            words.append(f"time {at} of {repeats} ({_words(part, split.clock, base)})")
         found.append(_portion(part, ", ".join(words)))
+    return found
+
+
+def _also_telling(parts: Sequence[Sequence[Plane]], names: Sequence[str]) -> list[str]:
+    """Return further keys that a person knows the parts by."""
+    found = []
+    for name in _SPOKEN:
+        values = [{plane.keys.get(name) for plane in part} for part in parts]
+        is_whole = all(len(inside) == 1 for inside in values)
+        if name not in names and is_whole and len(set().union(*values)) > 1:
+            found.append(name)
     return found
 
 

@@ -15,6 +15,7 @@ from medcnn.io.dicom.copies import without_copies
 from medcnn.io.dicom.parse import Parsed, quiet
 from medcnn.io.dicom.parts import Part, parts_of
 from medcnn.io.dicom.records import FileRecord
+from medcnn.io.dicom.tags import broken_as_decode_error
 from medcnn.io.options import ReadOptions
 from medcnn.io.parts import chosen
 
@@ -52,7 +53,9 @@ class Volumes:
         Raises:
             ReadError: If two files contradict each other.
         """
-        parts = parts_of(self._records, self._options)
+        what = "its slices cannot be put in order"
+        with broken_as_decode_error(self._source, what), np.errstate(all="ignore"):
+            parts = parts_of(self._records, self._options)
         copies = len(self._given) - len(self._records)
         if not copies:
             return parts
