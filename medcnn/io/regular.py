@@ -27,10 +27,11 @@ class RegularFile(io.BufferedReader):
     Args:
         number: File descriptor, which it closes.
         size: Bytes of the file.
+        name: Its path; pydicom puts it into texts.
     """
 
-    def __init__(self, number: int, size: int) -> None:
-        super().__init__(io.FileIO(number))
+    def __init__(self, number: int, size: int, name: str) -> None:
+        super().__init__(io.FileIO(name, opener=lambda *_: number))
         self._bytes = size
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -53,4 +54,4 @@ def open_regular(path: Path) -> RegularFile:
         os.close(number)
         msg = "it is not a regular file."
         raise ReadError(msg, path=path, hint="Put images into files.")
-    return RegularFile(number, status.st_size)
+    return RegularFile(number, status.st_size, os.fspath(path))
