@@ -71,10 +71,11 @@ def _luts():
     falling = 60000 - 14 * np.arange(4096)
     falling_table = ("ModalityLUTSequence", lut_item(falling.tolist(), 0, 16))
     values = falling[RAMP_12].astype(float)
+    shown = linear(values, 30000, 40000)
     cases = [
         case(
             "Modality LUT Sequence, then a window",
-            Grey(values, display=linear(values, 30000, 40000)),
+            Grey(values, display=shown, voi=shown),
             sequence=falling_table,
             **window(30000, 40000),
         ),

@@ -15,7 +15,11 @@ UID = re.compile(r"\b\d+(\.\d+){5,}\b")
 
 
 def answer(path: Path, truth: Truth, ask: Mapping[str, Any]) -> Answer:
-    """Read a case by `medcnn.load`, or as it is told by `ask`."""
+    """Read a case by `medcnn.load`, or as it is told by `ask`.
+
+    Raises:
+        ReadError: If it is refused.
+    """
     if isinstance(truth, Grey):
         return _grey(path, truth)
     if isinstance(truth, Facts):

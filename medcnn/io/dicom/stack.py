@@ -23,6 +23,9 @@ IntArray = npt.NDArray[np.intp]
 UNEVEN = 0.01
 """How much of the spacing a distance may differ from it."""
 
+_DRIFT = 0.02
+"""How much of the spacing a slice may lie off the even grid as a whole."""
+
 _SAME_PLACE = 0.01
 _OFF_LINE = 0.1
 _LEAST_TILT_DEGREES = 1.0
@@ -81,10 +84,15 @@ class Stack:
 
     @property
     def is_even(self) -> bool:
-        """Whether all distances are the same."""
-        usual = self.gaps_mm.mean() if len(self.gaps_mm) else 1.0
-        return self.is_distinct and bool(
-            (np.abs(self.gaps_mm - usual) <= UNEVEN * usual).all()
+        """Whether all distances are the same, and small differences do not add up."""
+        if len(self.gaps_mm) == 0:
+            return True
+        usual = self.gaps_mm.mean()
+        even = np.linspace(self.depths_mm[0], self.depths_mm[-1], len(self.depths_mm))
+        return (
+            self.is_distinct
+            and bool((np.abs(self.gaps_mm - usual) <= UNEVEN * usual).all())
+            and bool((np.abs(self.depths_mm - even) <= _DRIFT * usual).all())
         )
 
     @property
@@ -123,7 +131,7 @@ class Stack:
         spacing, _ = spatial.get_volume_positions(
             self.positions.tolist(), [*self.axes[0], *self.axes[1]], rtol=UNEVEN
         )
-        return spacing is not None and self.is_straight
+        return spacing is not None and self.is_straight and self.is_even
 
     @property
     def affine(self) -> FloatArray:
