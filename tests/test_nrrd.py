@@ -149,6 +149,7 @@ def test_other_units_become_millimetres(tmp_path):
         ({"space directions": "(1,0,0) (0,1,0) none"}, "axes are of the kinds"),
         ({"space units": '"mm" "mm" "furlong"'}, "space units"),
         ({"line skip": "3"}, "skips 3 lines"),
+        ({"byte skip": "3", "encoding": "gzip"}, "skips bytes of packed voxels"),
         ({"data file": "a%d.raw 1 3 1"}, "spread over many files"),
         ({"data file": "../a.raw"}, "outside its folder"),
         ({"data file": "none.raw"}, "is not there"),

@@ -185,7 +185,7 @@ def _checked(header: _Header, path: Path) -> Voxels:
         kind="nrrd",
         file=file,
         start=start,
-        is_packed=fields["encoding"] in {"gzip", "gz"},
+        is_packed=fields["encoding"].lower() != "raw",
         stored=_number_type(fields),
         sizes=sizes,
         axes=axes,
@@ -203,12 +203,15 @@ def _refuse(fields: _Fields, path: Path) -> None:
     name = _data_file(fields)
     encoding = fields["encoding"].lower()
     skip = int(fields.get("line skip", fields.get("lineskip", "0")))
+    bytes_skipped = int(fields.get("byte skip", fields.get("byteskip", "0")))
+    is_packed = encoding in {"gzip", "gz"}
     reasons = (
-        (encoding not in {"raw", "gzip", "gz"}, f"is written as {encoding[:20]}"),
+        (encoding != "raw" and not is_packed, f"is written as {encoding[:20]}"),
         (not 2 <= int(fields["dimension"]) <= 5, "has not 2 to 5 axes"),
         (fields["type"] == "block", "holds blocks, not numbers"),
         (name.startswith("LIST") or "%" in name, "is spread over many files"),
         (skip != 0, f"skips {skip} lines before its voxels"),
+        (is_packed and bytes_skipped != 0, "skips bytes of packed voxels"),
     )
     for is_so, words in reasons:
         if is_so:

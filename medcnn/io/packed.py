@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 import imagecodecs
+import numpy as np
 
 from medcnn.errors import DecodeError
 
@@ -97,8 +98,8 @@ class Content:
             if self._whole is not None:
                 return self._whole[start : start + size]
             self._file.seek(start)
-            raw = bytearray(size)
-            have = self._fill(memoryview(raw))
+            raw = memoryview(np.empty(size, np.uint8))
+            have = self._fill(raw)
             if start + size == self._end and self.is_packed:
                 self._file.read(1)  # the end is where gzip compares its checksum
         except (EOFError, OSError, zlib.error, imagecodecs.DeflateError) as error:
@@ -107,7 +108,7 @@ class Content:
         if have < size:
             msg = f"its voxels are cut off: {have} of {size} bytes are there."
             raise DecodeError(msg, path=self._path, hint=_HINT)
-        return memoryview(raw)
+        return raw
 
     def _fill(self, raw: memoryview) -> int:
         """Read into memory until it is full or the file ends; return how far."""

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
 from typing import TypeVar
@@ -174,7 +175,7 @@ class Unpacked:
     def _new_folder(self) -> Path:
         """Make a folder below the temporary one; names are equally long."""
         if self._folder is None:
-            _sweep()
+            _sweep(tempfile.gettempdir())
             self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         folder = self._folder / f"{len(self._archives):08d}"
         folder.mkdir()
@@ -212,9 +213,10 @@ def _partners(place: Place) -> list[str]:
     return [n for n in everything if n.startswith(stem + ".") and n != place.inside]
 
 
-def _sweep() -> None:
-    """Remove what a process left behind that was killed more than a day ago."""
-    for folder in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+@cache
+def _sweep(temporary: str) -> None:
+    """Remove what a process left behind that was killed more than a day ago; once."""
+    for folder in Path(temporary).glob(_PREFIX + "*"):
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime > _STALE_S:
                 shutil.rmtree(folder, ignore_errors=True)
