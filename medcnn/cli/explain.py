@@ -72,14 +72,16 @@ def explain(
     from medcnn.cli.heatmap_files import write_heatmap
     from medcnn.outputs import make_folder
 
-    opened = open_model(model, engine=engine, device=device, quiet=quiet)
     if slides_among([path])[0]:
+        opened = open_model(model, engine=engine, device=device, quiet=quiet)
         choices = SlideChoices(tile_um, tile_overlap, all_tiles, slide_rule, quiet)
         _explain_slide(opened, path, _labels(opened, label), output, choices, as_json)
         return
-    image = medcnn.load(
-        path, part=part, resample_tilt=resample_tilt, allow_gaps=allow_gaps
-    )
+    with medcnn.SafeReader() as reader:  # its start and the model's go on side by side
+        opened = open_model(model, engine=engine, device=device, quiet=quiet)
+        image = reader.load(
+            path, part=part, resample_tilt=resample_tilt, allow_gaps=allow_gaps
+        )
     prediction, heatmaps = _explain(opened, image, label)
     make_folder(output)
     files = [

@@ -1,4 +1,7 @@
-"""The images that the paths of a command line stand for."""
+"""The images that the paths of a command line stand for.
+
+They may come from anywhere, so they are read in a worker process with limits.
+"""
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -14,18 +17,22 @@ Problems = list[dict[str, str]]
 
 
 def images_in(
-    paths: list[Path], problems: Problems, options: "medcnn.ReadOptions"
+    reader: "medcnn.SafeReader",
+    paths: list[Path],
+    problems: Problems,
+    options: "medcnn.ReadOptions",
 ) -> Iterator["medcnn.Image"]:
     """Yield every image of these files and folders, one after the other.
 
     Args:
+        reader: Reads them.
         paths: Files, and folders of series or pictures.
         problems: What cannot be read is added to it, and told on stderr.
         options: How they are read.
     """
     for path in paths:
         try:
-            study = medcnn.load_study(path, options)
+            study = reader.load_study(path, **asdict(options))
         except MedcnnError as error:
             complain(error)
             problems.append(error_facts(str(path), error))
@@ -35,6 +42,7 @@ def images_in(
 
 
 def image_of(
+    reader: "medcnn.SafeReader",
     description: "medcnn.Description",
     problems: Problems,
     options: "medcnn.ReadOptions",
@@ -47,7 +55,7 @@ def image_of(
     try:
         if is_collection(path):
             wanted = replace(wanted, series=description.series_uid)
-        return medcnn.load(path, **asdict(wanted))
+        return reader.load(path, **asdict(wanted))
     except MedcnnError as error:
         complain(error)
         problems.append(error_facts(str(path), error))
@@ -55,6 +63,7 @@ def image_of(
 
 
 def descriptions_in(
+    reader: "medcnn.SafeReader",
     paths: list[Path],
     problems: Problems,
     options: "medcnn.ReadOptions",
@@ -62,15 +71,14 @@ def descriptions_in(
     """Yield what the headers in these files and folders say.
 
     Args:
+        reader: Reads them.
         paths: Files and folders.
         problems: What cannot be read is added to it, and told on stderr.
         options: How they would be read.
     """
-    from medcnn.io import describe_study
-
     for path in paths:
         try:
-            found, broken = describe_study(path, options)
+            found, broken = reader.describe_study(path, **asdict(options))
         except MedcnnError as error:
             complain(error)
             problems.append(error_facts(str(path), error))

@@ -1,6 +1,8 @@
 """medcnn inspect: what is in files and folders, and what would be done to them."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,10 +51,12 @@ def inspect(
 
     options = ReadOptions(resample_tilt=resample_tilt, allow_gaps=allow_gaps)
     errors: Problems = []
-    found = list(descriptions_in(paths, errors, options))
-    rows = [description.to_json() for description in found]
-    if preview is not None:
-        _write_previews(preview, found, rows, errors, options)
+    with medcnn.SafeReader() as reader:
+        found = list(descriptions_in(reader, paths, errors, options))
+        rows = [description.to_json() for description in found]
+        if preview is not None:
+            images = partial(image_of, reader, problems=errors, options=options)
+            _write_previews(preview, found, rows, images)
     if as_json:
         answer({"images": rows, "errors": errors})
     elif details or (details is None and len(found) <= _MOST_IN_DETAIL):
@@ -69,8 +73,7 @@ def _write_previews(
     folder: Path,
     found: list["medcnn.Description"],
     rows: list[dict[str, Any]],
-    errors: Problems,
-    options: "medcnn.ReadOptions",
+    read: Callable[["medcnn.Description"], "medcnn.Image | None"],
 ) -> None:
     """Decode each image and draw it; note the file in its row."""
     from medcnn.cli.preview import write_preview
@@ -78,7 +81,7 @@ def _write_previews(
 
     make_folder(folder)
     for number, (description, row) in enumerate(zip(found, rows, strict=True), start=1):
-        image = image_of(description, errors, options)
+        image = read(description)
         if image is None:
             continue
         path = folder / f"{number:04d}.png"

@@ -63,21 +63,22 @@ def predict(
     """
     from medcnn.io.options import ReadOptions
 
-    opened = open_model(model, engine=engine, device=device, quiet=quiet)
     options = ReadOptions(resample_tilt=resample_tilt, allow_gaps=allow_gaps)
     errors: Problems = []
     images: list[dict[str, Any]] = []
     slides, others = slides_among(paths)
-    for image in images_in(others, errors, options):
-        try:
-            prediction = opened.predict(image)
-        except MedcnnError as error:
-            complain(error)
-            errors.append(error_facts(str(image.source), error))
-            continue
-        images.append(_row(opened, image, prediction))
-        if not as_json:
-            _show(opened, images[-1])
+    with medcnn.SafeReader() as reader:  # its start and the model's go on side by side
+        opened = open_model(model, engine=engine, device=device, quiet=quiet)
+        for image in images_in(reader, others, errors, options):
+            try:
+                prediction = opened.predict(image)
+            except MedcnnError as error:
+                complain(error)
+                errors.append(error_facts(str(image.source), error))
+                continue
+            images.append(_row(opened, image, prediction))
+            if not as_json:
+                _show(opened, images[-1])
     choices = SlideChoices(tile_um, tile_overlap, all_tiles, slide_rule, quiet)
     for row in slide_rows(opened, slides, choices, errors):
         images.append(row)
