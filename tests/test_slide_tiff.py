@@ -134,10 +134,17 @@ def test_a_printers_resolution_is_not_taken_for_a_microscopes(tmp_path):
         assert slide.tiles((99, 99), tissue=False).tile(0, 0).image.geometry is None
 
 
-def test_a_plain_picture_in_tiles_is_no_slide(tmp_path):
+def test_a_plain_picture_in_tiles_is_no_slide_unless_asked_for(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, PICTURE, tile=(64, 64), photometric="rgb")
     assert slide_kind(path) == ""
+    with open_slide(path) as slide:
+        assert slide.shape == (700, 500)
+
+
+def test_what_is_no_slide_is_refused(tmp_path):
+    path = tmp_path / "strips.tif"
+    tifffile.imwrite(path, PICTURE, photometric="rgb")
     with pytest.raises(UnknownFormatError, match="no whole-slide image"):
         open_slide(path)
     with pytest.raises(ReadError, match="does not exist"):

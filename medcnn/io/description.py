@@ -13,14 +13,14 @@ class Description:
     """One image as its header describes it; no pixel was decoded.
 
     Attributes:
-        source: The file, or the folder of a series.
-        kind: "dicom", "nifti" or "raster".
+        source: The file, or the folder or archive of a series.
+        kind: Such as "dicom", "nifti", "raster" or "tiff slide".
         shape: Number of voxels along i, j, k.
         channels: 1 for grey, 3 for colour.
         modality: DICOM code such as "DX"; None where nothing says.
         spacing_mm: Along i, j, k; None where nothing says.
         orientation: Where i, j, k point to, such as "LPS"; None where nothing says.
-        frame: "patient" or "detector"; None without a spacing.
+        frame: "patient", "detector" or "slide"; None without a spacing.
         unit: What the values mean, such as "HU"; None where nothing says.
         steps: What `load` would do to the stored values, in order, in words.
         warnings: What a careful reader would want to be told.

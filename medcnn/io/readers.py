@@ -20,6 +20,7 @@ _MODULES = {
     Kind.NUMPY: "medcnn.io.numpy_files",
     Kind.METAIMAGE: "medcnn.io.metaimage",
     Kind.NRRD: "medcnn.io.nrrd",
+    Kind.SLIDE: "medcnn.io.slide.reader",
 }
 
 

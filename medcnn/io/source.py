@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from medcnn.errors import DecodeError, ReadError, UnknownFormatError
+from medcnn.io.slide_head import is_whole_slide
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -82,6 +83,7 @@ class Kind(StrEnum):
     NUMPY = "numpy"
     METAIMAGE = "metaimage"
     NRRD = "nrrd"
+    SLIDE = "slide"
     ARCHIVE = "archive"
     DICOMDIR = "dicomdir"
 
@@ -144,10 +146,12 @@ def identify(path: Path) -> Kind:
     if status.st_size == 0:
         msg = f"{shown(path)} is empty (0 bytes)."
         raise ReadError(msg, path=path, hint="Copy it again from where it came from.")
+    head, is_packed = _first_bytes(path)
+    if is_whole_slide(path, head, most_samples=MAX_SAMPLES) and not is_packed:
+        return Kind.SLIDE
     if status.st_size > MAX_FILE_BYTES:
         msg = f"{shown(path)} has {status.st_size} bytes; at most {MAX_FILE_BYTES}."
         raise ReadError(msg, path=path)
-    head, is_packed = _first_bytes(path)
     kind = _kind_of(head, status.st_size)
     if kind is not None and (not is_packed or kind is Kind.NIFTI):
         return kind

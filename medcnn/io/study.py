@@ -69,7 +69,7 @@ def items_of(
         The images in a stable order, and (path, error) for what is none.
     """
     problems: list[tuple[Path, ReadError]] = []
-    dicom: list[Path] = []
+    grouped: dict[Kind, list[Path]] = {Kind.DICOM: [], Kind.SLIDE: []}
     items: list[Item] = []
     voxels: set[Path] = set()
     for found in discover([folder]):
@@ -87,15 +87,14 @@ def items_of(
         except ReadError as error:
             problems.append((found.path, error))
             continue
-        if kind is Kind.DICOM:
-            dicom.append(path)
+        if kind in grouped:
+            grouped[kind].append(path)
         elif kind is not Kind.DICOMDIR and not _is_second_half(path, kind):
             items.append(_file_item(path, kind))
     problems = [one for one in problems if one[0] not in voxels]
-    if dicom:
-        series, broken = _series_items(dicom, folder)
-        items += series
-        problems += broken
+    series, broken = _series_items(grouped[Kind.DICOM], folder)
+    items += series + _slide_items(grouped[Kind.SLIDE])
+    problems += broken
     return sorted(items, key=lambda item: item.path), problems
 
 
@@ -138,10 +137,35 @@ def _file_item(path: Path, kind: Kind) -> Item:
     )
 
 
+def _slide_items(files: list[Path]) -> list[Item]:
+    """Make an item of each slide; its levels may be in several files.
+
+    Raises:
+        DecodeError: If a header cannot be parsed.
+    """
+    if not files:
+        return []
+    reader: Any = import_module("medcnn.io.slide.reader")
+
+    def item(path: Path, series_uid: str, words: str) -> Item:
+        return Item(
+            path,
+            series_uid,
+            words,
+            lambda options: reader.read_slide(path, series_uid, options),
+            lambda options: iter((reader.read_slide(path, series_uid, options),)),
+            lambda _: (reader.describe_slide(path, series_uid),),
+        )
+
+    return [item(*found) for found in reader.slides_in(files)]
+
+
 def _series_items(
     files: list[Path], folder: Path
 ) -> tuple[list[Item], list[tuple[Path, ReadError]]]:
     """Group DICOM files and make an item of each group."""
+    if not files:
+        return [], []
     series: Any = import_module("medcnn.io.dicom.series")
     groups, problems = series.group_files(files)
     items = [

@@ -13,7 +13,7 @@ from medcnn.geometry import Geometry
 from medcnn.image import Identity, Image
 from medcnn.io.slide.contract import SlideParts
 from medcnn.io.slide.pyramid import Level, Pyramid, Window
-from medcnn.io.slide.sniff import slide_kind
+from medcnn.io.slide.sniff import format_of
 from medcnn.io.slide.tiles import Tiles, picture_of, plan_tiles
 from medcnn.io.source import check_samples, shown
 
@@ -155,25 +155,30 @@ class Slide:
             raise ValueError(msg)
         shrink = max(max(self.shape) / longest, 1.0)
         columns, rows = (max(round(n / shrink), 1) for n in self.shape)
-        return self._picture((columns, rows), f"shrunk to {columns} x {rows} pixels")
+        words = f"shrunk to {columns} x {rows} pixels"
+        return self._picture(self._whole((columns, rows)), words)
 
-    def whole(self) -> Image:
-        """Return all of the finest level, if it is small enough for one image.
+    def whole(self, level: int = 0) -> Image:
+        """Return all of a level, if it is small enough for one image.
+
+        Args:
+            level: Which of `levels`; 0 is the finest.
 
         Raises:
             DecodeError: If it is too large, or stored pixels are broken.
         """
-        check_samples(self.path, *self.shape, 3)
-        return self._picture(self.shape, "tiles brought together")
+        shape, downsample = self.levels[level].shape, self.levels[level].downsample
+        check_samples(self.path, *shape, 3)
+        window = Window((0.0, 0.0), (downsample, downsample), shape)
+        return self._picture(window, "tiles brought together")
 
     def _whole(self, shape: tuple[int, int]) -> Window:
         """Return the whole slide as a window of a given shape."""
         scale = self.shape[0] / shape[0], self.shape[1] / shape[1]
         return Window((0.0, 0.0), scale, shape)
 
-    def _picture(self, shape: tuple[int, int], words: str) -> Image:
-        """Read the whole slide at a given shape."""
-        window = self._whole(shape)
+    def _picture(self, window: Window, words: str) -> Image:
+        """Read a window as an image."""
         pixels, mask = self._pyramid.sample(window)
         return picture_of(self._pyramid, window, np.asarray(pixels), mask, words)
 
@@ -220,7 +225,7 @@ def open_parts(path: Path, **choices: Any) -> SlideParts:
         UnknownFormatError: If it is no whole-slide image.
         ReadError: If it cannot be read as one.
     """
-    kind = slide_kind(path)
+    kind = format_of(path)
     if not kind:
         msg = f"{shown(path)} is no whole-slide image."
         hint = "DICOM whole slides and tiled TIFF are; medcnn.load reads other images."

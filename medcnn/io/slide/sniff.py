@@ -4,18 +4,14 @@ import stat
 from itertools import islice
 from pathlib import Path
 
-from medcnn.errors import DecodeError, ReadError
+from medcnn.errors import ReadError
+from medcnn.io.regular import open_regular
+from medcnn.io.slide_head import HEAD_BYTES, is_tiled_tiff, is_whole_slide
 from medcnn.io.source import MAX_SAMPLES, require
-from medcnn.io.tiff_directories import Directory, is_tiff, tiff_directories
 
-__all__ = ["is_dicom_slide", "slide_kind"]
+__all__ = ["format_of", "is_dicom_slide", "slide_kind"]
 
-# (0002,0002) of VL Whole Slide Microscopy Image Storage, and the next element's group:
-# other SOP classes begin with the same characters.
-_WHOLE_SLIDE = b"1.2.840.10008.5.1.4.1.1.77.1.6\x02\x00"
-_HEAD_BYTES = 1024
 _MOST_FILES = 2**16
-_WIDTH, _HEIGHT, _SAMPLES, _TILE_WIDTH, _SUB_DIRECTORIES = 256, 257, 277, 322, 330
 
 
 def slide_kind(path: Path) -> str:
@@ -33,9 +29,26 @@ def slide_kind(path: Path) -> str:
     if not stat.S_ISREG(mode):
         return ""
     head = _head(path)
-    if head[128:132] == b"DICM":
-        return "dicom" if _WHOLE_SLIDE in head else ""
-    return "tiff" if is_tiff(head) and _is_slide_tiff(path) else ""
+    if not is_whole_slide(path, head, most_samples=MAX_SAMPLES):
+        return ""
+    return "dicom" if head[128:132] == b"DICM" else "tiff"
+
+
+def format_of(path: Path) -> str:
+    """Say in which format a file or folder can be opened as a slide, as it was asked.
+
+    Other than for `slide_kind`, every TIFF in tiles will do.
+
+    Returns:
+        "dicom" or "tiff"; "" if it cannot.
+
+    Raises:
+        ReadError: If nothing is there, or it may not be read.
+    """
+    kind = slide_kind(path)
+    if kind or not stat.S_ISREG(require(path).st_mode):
+        return kind
+    return "tiff" if is_tiled_tiff(path, _head(path)) else ""
 
 
 def is_dicom_slide(path: Path) -> bool:
@@ -53,8 +66,8 @@ def _head(path: Path) -> bytes:
         ReadError: If it may not be read.
     """
     try:
-        with path.open("rb") as file:
-            return file.read(_HEAD_BYTES)
+        with open_regular(path) as file:
+            return file.read(HEAD_BYTES)
     except OSError as error:
         msg = f"it cannot be read: {error.strerror or error}."
         raise ReadError(msg, path=path, hint="Ask for the right to read it.") from error
@@ -68,25 +81,3 @@ def _is_folder_of_slides(folder: Path) -> bool:
         return False
     files = [name for name in names if not name.name.startswith(".")]
     return bool(files) and all(is_dicom_slide(file) for file in files)
-
-
-def _is_slide_tiff(path: Path) -> bool:
-    """Say whether a TIFF is stored as slides are: in tiles, and large or in levels."""
-    try:
-        found = tiff_directories(path)
-    except (DecodeError, OSError):
-        return False
-    if not found or _TILE_WIDTH not in found[0].numbers:
-        return False
-    first = found[0]
-    has_levels = len(found) > 1 or _SUB_DIRECTORIES in first.counts
-    return has_levels or first.is_big or _samples(first) > MAX_SAMPLES
-
-
-def _samples(directory: Directory) -> int:
-    """Return how many numbers a directory's picture declares."""
-    sizes = (directory.numbers.get(tag, 1) for tag in (_WIDTH, _HEIGHT, _SAMPLES))
-    total = 1
-    for size in sizes:
-        total *= size
-    return total
