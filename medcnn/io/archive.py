@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import IO
 
 from medcnn.errors import DecodeError, ReadError
+from medcnn.io.regular import open_regular
 from medcnn.io.source import Kind, is_zip, require, shown
 
 __all__ = [
@@ -165,7 +166,7 @@ def pieces(place: Place) -> Iterator[bytes]:
     _check_member(info, path)
     checksum = 0
     try:
-        with place.archive.open("rb") as source:
+        with open_regular(place.archive) as source:
             for piece in _unpack(source, info):
                 checksum = zlib.crc32(piece, checksum)
                 yield piece
@@ -197,7 +198,7 @@ def _parsed(archive: Path, size: int, changed_ns: int) -> Mapping[str, zipfile.Z
     del changed_ns
     try:
         _check_directory(archive, size)
-        with zipfile.ZipFile(archive) as file:
+        with open_regular(archive) as opened, zipfile.ZipFile(opened) as file:
             infos = [info for info in file.infolist() if not info.is_dir()]
     except _BROKEN as error:
         msg = f"{shown(archive)} is a zip archive that is broken or cut off."
@@ -217,7 +218,7 @@ def _check_directory(archive: Path, size: int) -> None:
     Raises:
         BadZipFile: If it is.
     """
-    with archive.open("rb") as file:
+    with open_regular(archive) as file:
         file.seek(max(size - _END.size - 2**16, 0))
         tail = file.read()
         at = tail.rfind(b"PK\5\6")

@@ -19,6 +19,7 @@ from medcnn.image import Image
 from medcnn.io.description import Description
 from medcnn.io.options import ReadOptions
 from medcnn.io.raw_voxels import Voxels, beside, grid_of, plane_grid
+from medcnn.io.regular import open_regular
 from medcnn.io.source import check_samples
 
 __all__ = ["describe_all", "read", "read_all", "voxel_files"]
@@ -109,7 +110,7 @@ def _fields(path: Path) -> tuple[_Fields, int]:
     Raises:
         DecodeError: If it does not end where the voxels' file is named.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(_MAX_HEADER_BYTES)
     found = re.search(
         rb"^[ \t]*ElementDataFile[ \t]*=[^\n]*(\n|\Z)", head, re.MULTILINE

@@ -20,6 +20,7 @@ from medcnn.image import Image
 from medcnn.io.description import Description
 from medcnn.io.options import ReadOptions
 from medcnn.io.raw_voxels import Voxels, beside, grid_of, plane_grid
+from medcnn.io.regular import open_regular
 from medcnn.io.source import check_samples
 
 __all__ = ["describe_all", "read", "read_all", "voxel_files"]
@@ -145,7 +146,7 @@ def _parsed(path: Path) -> _Header:
     Raises:
         DecodeError: If it has no end.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(_MAX_HEADER_BYTES)
         is_all = not file.read(1)
     end = re.search(rb"\r?\n\r?\n", head)

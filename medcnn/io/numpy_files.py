@@ -27,6 +27,7 @@ from medcnn.io.axes import arrange, finite_words, plain
 from medcnn.io.description import Description
 from medcnn.io.options import ReadOptions
 from medcnn.io.parts import chosen
+from medcnn.io.regular import open_regular
 from medcnn.io.source import check_samples, is_zip
 
 __all__ = ["describe_all", "read", "read_all"]
@@ -130,7 +131,7 @@ def _arrays(path: Path) -> list[_Array]:
         DecodeError: If one cannot be an image.
     """
     if is_zip(path) is None:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             one = _header(file, path, "")
         have = path.stat().st_size
         if one.start + one.size != have:
@@ -296,7 +297,7 @@ def _values(array: _Array) -> Pixels:
         DecodeError: If it is cut off.
     """
     if is_zip(array.path) is None:
-        with array.path.open("rb") as file:
+        with open_regular(array.path) as file:
             file.seek(array.start)
             raw = file.read(array.size)
     else:

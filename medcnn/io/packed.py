@@ -5,6 +5,7 @@ can hold them is asked before any memory is taken: deflate packs 1032 to 1 at be
 """
 
 import gzip
+import os
 import zlib
 from io import BufferedIOBase
 from pathlib import Path
@@ -15,6 +16,7 @@ import imagecodecs
 import numpy as np
 
 from medcnn.errors import DecodeError
+from medcnn.io.regular import open_regular
 
 __all__ = ["Content", "inflate"]
 
@@ -35,16 +37,18 @@ class Content:
 
     Raises:
         OSError: If it cannot be opened.
+        ReadError: If it is no regular file.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._size = path.stat().st_size
-        self._file: BufferedIOBase = path.open("rb")
-        self.is_packed = self._file.read(2) == b"\x1f\x8b"
+        self._raw = open_regular(path)
+        self._size = os.fstat(self._raw.fileno()).st_size
+        self.is_packed = self._raw.read(2) == b"\x1f\x8b"
+        self._raw.seek(0)
+        self._file: BufferedIOBase = self._raw
         if self.is_packed:
-            self._file.close()
-            self._file = gzip.open(path, "rb")  # noqa: SIM115 - closed by __exit__
+            self._file = gzip.GzipFile(fileobj=self._raw)
         self._end = 0
         self._whole: memoryview | None = None
 
@@ -59,6 +63,7 @@ class Content:
     ) -> None:
         self._whole = None
         self._file.close()
+        self._raw.close()
 
     def head(self, size: int) -> bytes:
         """Return the first bytes, fewer if there are fewer.
@@ -98,7 +103,7 @@ class Content:
             if self._whole is not None:
                 return self._whole[start : start + size]
             self._file.seek(start)
-            raw = memoryview(np.empty(size, np.uint8))
+            raw = np.empty(size, np.uint8).data
             have = self._fill(raw)
             if start + size == self._end and self.is_packed:
                 self._file.read(1)  # the end is where gzip compares its checksum
@@ -128,13 +133,14 @@ class Content:
         """
         if not self.is_packed or self._whole is not None or self._end > _WHOLE_BYTES:
             return False
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             file.seek(-4, 2)
             return int.from_bytes(file.read(4), "little") == self._end
 
     def _inflated(self) -> memoryview | None:
         """Unpack the whole file; None if it is no single stream."""
-        raw = imagecodecs.gzip_decode(self._path.read_bytes(), out=self._end)
+        with open_regular(self._path) as file:
+            raw = imagecodecs.gzip_decode(file.read(), out=self._end)
         return memoryview(raw) if len(raw) == self._end else None
 
 

@@ -17,6 +17,7 @@ from medcnn.io.description import Description
 from medcnn.io.options import ReadOptions
 from medcnn.io.packed import inflate
 from medcnn.io.parts import chosen
+from medcnn.io.regular import open_regular
 from medcnn.io.source import MAX_FILE_BYTES, shown
 
 __all__ = ["Voxels", "beside", "grid_of", "plane_grid"]
@@ -158,7 +159,7 @@ class Voxels:
         """
         size = math.prod(self.sizes) * self.stored.itemsize
         try:
-            with self.file.open("rb") as file:
+            with open_regular(self.file) as file:
                 if self.is_packed:
                     file.seek(self.start)
                     raw = inflate(file.read(), size, self.path)

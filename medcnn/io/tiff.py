@@ -23,6 +23,7 @@ from medcnn.io.description import Description
 from medcnn.io.options import ReadOptions
 from medcnn.io.parts import chosen
 from medcnn.io.picture import drop_alpha, simplify, turn, turn_words
+from medcnn.io.regular import open_regular
 from medcnn.io.source import check_samples
 from medcnn.io.tiff_tags import BrokenTiffError, Tags, pages_of, tag
 
@@ -134,7 +135,8 @@ def _bytes(path: Path) -> bytes:
     if size > _MOST_BYTES:
         msg = f"it has {size} bytes; a TIFF picture of up to {_MOST_BYTES} is read."
         raise DecodeError(msg, path=path, hint="Open a slide with medcnn.open_slide.")
-    return path.read_bytes()
+    with open_regular(path) as file:
+        return file.read()
 
 
 def _pages(path: Path) -> list[_Page]:
@@ -144,7 +146,7 @@ def _pages(path: Path) -> list[_Page]:
         DecodeError: If the directories are broken, or there is no full page.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = pages_of(file)
     except (BrokenTiffError, OSError, struct.error) as error:
         msg = f"its TIFF directories are broken or cut off: {error}."

@@ -21,6 +21,7 @@ from medcnn.errors import DecodeError, ReadError, SeveralSeriesError, UnknownFor
 from medcnn.image import Image
 from medcnn.io.archive import Place, extract, is_archive, members, place_of
 from medcnn.io.description import Description
+from medcnn.io.regular import open_regular
 from medcnn.io.source import MAX_FILE_BYTES, packed_kind, shown
 
 __all__ = ["Unpacked", "unpacked"]
@@ -147,7 +148,11 @@ class Unpacked:
         target = self._new_folder() / (path.stem or "image")
         most = max(_SMALL_BYTES, path.stat().st_size * _MAX_RATIO)
         try:
-            with GzipFile(path) as source, target.open("wb") as file:
+            with (
+                open_regular(path) as opened,
+                GzipFile(fileobj=opened) as source,
+                target.open("wb") as file,
+            ):
                 have = 0
                 while piece := source.read(_PIECE_BYTES):
                     have += len(piece)

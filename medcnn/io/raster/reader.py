@@ -15,6 +15,7 @@ from medcnn.io.options import ReadOptions
 from medcnn.io.parts import chosen
 from medcnn.io.picture import drop_alpha, simplify, turn, turn_words
 from medcnn.io.raster.header import RasterHeader, raster_header
+from medcnn.io.regular import open_regular
 from medcnn.io.source import check_samples
 
 __all__ = ["describe_all", "read", "read_all"]
@@ -38,7 +39,7 @@ def read(path: Path, options: ReadOptions) -> Image:
         DecodeError: If it is broken, too large, or of a kind that is not read.
         ReadError: If a part is asked for that it does not have.
     """
-    data = path.read_bytes()
+    data = _bytes(path)
     header = _checked_header(data, path)
     description = chosen([_description(header, path)], options.part, path)
     factor = _reduction(header, options.size)
@@ -79,7 +80,7 @@ def describe_all(path: Path, options: ReadOptions) -> tuple[Description, ...]:
         DecodeError: If the header is broken or declares too large a picture.
     """
     del options
-    return (_description(_checked_header(path.read_bytes(), path), path),)
+    return (_description(_checked_header(_bytes(path), path), path),)
 
 
 def _description(header: RasterHeader, path: Path) -> Description:
@@ -99,6 +100,12 @@ def _description(header: RasterHeader, path: Path) -> Description:
         ),
         warnings=header.warnings,
     )
+
+
+def _bytes(path: Path) -> bytes:
+    """Return the whole file."""
+    with open_regular(path) as file:
+        return file.read()
 
 
 def _checked_header(data: bytes, path: Path) -> RasterHeader:
