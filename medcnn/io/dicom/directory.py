@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medcnn.errors import DecodeError
-from medcnn.io.dicom.reader import parse, quiet
+from medcnn.io.dicom.parse import parse, quiet
 from medcnn.io.dicom.tags import broken_as_decode_error
 from medcnn.io.source import shown
 

@@ -21,7 +21,7 @@ from medcnn.io.dicom.tags import broken_as_decode_error
 from medcnn.io.options import ReadOptions
 from medcnn.io.regular import open_regular
 
-__all__ = ["Parsed", "oddities", "parse", "quiet", "record_of_file", "record_of_parsed"]
+__all__ = ["Parsed", "parse", "quiet", "record_of_file", "record_of_parsed"]
 
 Caught = list[warnings.WarningMessage]
 Parsed = tuple[Dataset, str]
@@ -83,13 +83,6 @@ def parse(path: Path, *, header_only: bool = False) -> Parsed:
         }:
             return dataset, keyword
     return dataset, ""
-
-
-def oddities(caught: Caught) -> tuple[str, ...]:
-    """Count what pydicom found odd; its texts may quote personal values."""
-    if not caught:
-        return ()
-    return (f"the file departs from the DICOM standard in {len(caught)} places",)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from medcnn.image import Image
 from medcnn.io.description import Description
 from medcnn.io.dicom.parse import (
     Parsed,
-    oddities,
     parse,
     quiet,
     record_of_file,
@@ -21,15 +20,7 @@ from medcnn.io.dicom.stored import PIXEL_KEYWORDS
 from medcnn.io.dicom.volumes import Volumes
 from medcnn.io.options import ReadOptions
 
-__all__ = [
-    "describe_all",
-    "from_dataset",
-    "oddities",
-    "parse",
-    "quiet",
-    "read",
-    "read_all",
-]
+__all__ = ["describe_all", "from_dataset", "read", "read_all"]
 
 
 def read(path: Path, options: ReadOptions) -> Image:
