@@ -298,6 +298,17 @@ def test_other_archives_are_refused_by_name(content, words, tmp_path):
     assert "zip archive" in caught.value.hint
 
 
+def test_a_dicom_file_that_begins_like_an_archive_is_dicom(tmp_path):
+    path = save(picture(RAMP_12), tmp_path / "a.dcm")
+    raw = path.read_bytes()
+    path.write_bytes(
+        zipped(tmp_path / "b", [("x", b"")]).read_bytes()[:128] + raw[128:]
+    )
+    assert path.read_bytes()[128:132] == b"DICM"
+    assert io.identify(path) is io.Kind.DICOM
+    assert io.load(path).shape == (64, 64, 1)
+
+
 @pytest.mark.parametrize(
     ("first", "words"),
     [("[Content_Types].xml", "a zipped document"), ("model/data.pkl", "PyTorch")],

@@ -16,10 +16,11 @@ from medcnn.image import Image, Study
 from medcnn.io.archive import is_archive, status_of
 from medcnn.io.description import Description
 from medcnn.io.discover import Found, discover
+from medcnn.io.kinds import Kind
 from medcnn.io.options import ReadOptions
 from medcnn.io.parts import chosen
 from medcnn.io.readers import reader_of
-from medcnn.io.source import MAX_FILE_BYTES, MAX_SAMPLES, Kind
+from medcnn.io.source import MAX_FILE_BYTES, MAX_SAMPLES
 from medcnn.io.source import identify as source_kind
 from medcnn.io.study import is_collection, items_of, only_item
 from medcnn.io.unpacked import unpacked

@@ -21,8 +21,9 @@ from types import MappingProxyType
 from typing import IO
 
 from medcnn.errors import DecodeError, ReadError
+from medcnn.io.kinds import Kind
 from medcnn.io.regular import open_regular
-from medcnn.io.source import Kind, is_zip, require, shown
+from medcnn.io.source import is_zip, require, shown
 
 __all__ = [
     "MAX_UNPACKED_BYTES",

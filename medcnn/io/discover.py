@@ -13,7 +13,8 @@ from typing import Any
 
 from medcnn.errors import ReadError
 from medcnn.io.archive import is_archive, members, place_of, status_of
-from medcnn.io.source import Kind, identify, shown
+from medcnn.io.kinds import Kind
+from medcnn.io.source import identify, shown
 
 __all__ = ["Found", "discover"]
 

@@ -7,8 +7,8 @@ from typing import Protocol, cast
 
 from medcnn.image import Image
 from medcnn.io.description import Description
+from medcnn.io.kinds import Kind
 from medcnn.io.options import ReadOptions
-from medcnn.io.source import Kind
 
 __all__ = ["Reader", "reader_of"]
 

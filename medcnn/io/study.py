@@ -15,9 +15,10 @@ from medcnn.image import Image
 from medcnn.io.archive import members, place_of
 from medcnn.io.description import Description
 from medcnn.io.discover import discover
+from medcnn.io.kinds import Kind
 from medcnn.io.options import ReadOptions
 from medcnn.io.readers import reader_of
-from medcnn.io.source import Kind, identify, is_folder, nifti_pair, shown
+from medcnn.io.source import identify, is_folder, nifti_pair, shown
 from medcnn.io.unpacked import Unpacked
 
 __all__ = ["Item", "is_collection", "items_of", "only_item"]
