@@ -284,3 +284,20 @@ def test_objects_of_one_series_are_parts_of_it(tmp_path):
         save(whole, tmp_path / f"{repeat}.dcm")
     assert titles(tmp_path) == ["time point 1", "time point 2"]
     assert max(errors(tmp_path)) <= 0.501
+
+
+def test_a_refused_echo_of_an_object_leaves_the_other_one(tmp_path):
+    def change(dataset, repeat, k):
+        dataset.EchoTime = ["3", "6"][repeat]
+        dataset.InstanceNumber = 1 + k + 7 * repeat
+
+    slices = repeats(2, change, modality="CT")
+    del slices[10]
+    path = save(enhanced(slices), tmp_path / "a.dcm")
+    (image,) = io.load_study(path).images
+    (description,) = io.describe_study(path)[0]
+    assert (description.part, description.parts) == (1, 2)
+    for warnings in (image.warnings, description.warnings):
+        assert "1 other image is refused" in " ".join(warnings)
+    with pytest.raises(ReadError, match="echo time 6 ms: 1 slices are missing"):
+        io.load(path, part=2)

@@ -37,8 +37,8 @@ def read_all(path: Path, options: ReadOptions) -> Iterator[Image]:
     """Read every image of one DICOM file.
 
     Raises:
-        ReadError: If it cannot be parsed, carries no pixels or they are broken, or
-            after those that could be read, if frames are no volume.
+        ReadError: If it cannot be parsed, carries no pixels or they are broken, or no
+            frames of it are a volume.
     """
     yield from _parsed(path, options).read_all()
 
@@ -47,7 +47,7 @@ def describe_all(path: Path, options: ReadOptions) -> tuple[Description, ...]:
     """Describe every image of one DICOM file from its header.
 
     Raises:
-        ReadError: If it cannot be parsed or carries no pixels, or its frames are no
+        ReadError: If it cannot be parsed or carries no pixels, or no frames of it are a
             volume.
     """
     record = record_of_file(path, options)

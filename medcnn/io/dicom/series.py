@@ -103,7 +103,9 @@ def read_all_of_group(
         ReadError: If a file is broken, or after the others, if slices make no regular
             volume.
     """
-    yield from _volumes(group, source, options).read_all()
+    volumes = _volumes(group, source, options)
+    yield from volumes.read_all()
+    volumes.raise_problems()
 
 
 def describe_all_of_group(
@@ -114,7 +116,9 @@ def describe_all_of_group(
     Raises:
         ReadError: After the others, if slices make no regular volume.
     """
-    yield from _volumes(group, source, options).describe_all()
+    volumes = _volumes(group, source, options)
+    yield from volumes.describe_all()
+    volumes.raise_problems()
 
 
 def _volumes(group: Group, source: Path, options: ReadOptions) -> Volumes:

@@ -56,12 +56,8 @@ class Volumes:
         what = "its slices cannot be put in order"
         with broken_as_decode_error(self._source, what), np.errstate(all="ignore"):
             parts = parts_of(self._records, self._options)
-        copies = len(self._given) - len(self._records)
-        if not copies:
-            return parts
-        word = "file was" if copies == 1 else "files were"
-        note = f"{copies} {word} left out: exact copies of others in the series"
-        return [replace(part, warnings=(*part.warnings, note)) for part in parts]
+        notes = self._notes(parts)
+        return [replace(part, warnings=(*part.warnings, *notes)) for part in parts]
 
     def read(self) -> Image:
         """Read the only image, or the part that the options name.
@@ -80,29 +76,41 @@ class Volumes:
         return self._image(part, self._frames())
 
     def read_all(self) -> Iterator[Image]:
-        """Read every image; what is no volume is raised after the others.
+        """Read every image; they warn of what is no volume.
 
         Raises:
-            ReadError: If something is no volume, or a file is broken.
+            ReadError: If nothing is a volume, or a file is broken.
         """
+        if all(part.problem for part in self.parts):
+            self.raise_problems()
         frames = self._frames()
         for part in self.parts:
             if not part.problem:
                 yield self._image(part, frames)
-        self._raise_problems()
 
     def describe_all(self) -> Iterator[Description]:
-        """Describe every image; what is no volume is raised after the others.
+        """Describe every image; they warn of what is no volume.
 
         Raises:
-            ReadError: If something is no volume.
+            ReadError: If nothing is a volume.
         """
         parts = self.parts
+        if all(part.problem for part in parts):
+            self.raise_problems()
         source = self._source or Path()
         for at, part in enumerate(parts, start=1):
             if not part.problem:
                 yield describe_part(part, self._records, source, (at, len(parts)))
-        self._raise_problems()
+
+    def raise_problems(self) -> None:
+        """Raise what is wrong with the parts that are no volume.
+
+        Raises:
+            ReadError: If there are any.
+        """
+        bad = [part for part in self.parts if part.problem]
+        if bad:
+            raise self._error(*bad)
 
     @cached_property
     def _records(self) -> list[FileRecord]:
@@ -123,15 +131,18 @@ class Volumes:
         with quiet():
             return np.array_equal(frames.all_frames(0), frames.all_frames(1))
 
-    def _raise_problems(self) -> None:
-        """Raise what is wrong with the parts that are no volume.
-
-        Raises:
-            ReadError: If there are any.
-        """
-        bad = [part for part in self.parts if part.problem]
-        if bad:
-            raise self._error(*bad)
+    def _notes(self, parts: Sequence[Part]) -> list[str]:
+        """Return what the images must say of copies and of refused parts."""
+        notes = []
+        copies = len(self._given) - len(self._records)
+        if copies:
+            word = "file was" if copies == 1 else "files were"
+            notes.append(f"{copies} {word} left out: exact copies of others")
+        refused = sum(bool(part.problem) for part in parts)
+        if refused:
+            word = "image is" if refused == 1 else "images are"
+            notes.append(f"{refused} other {word} refused: see the list of its parts")
+        return notes
 
     def _error(self, *bad: Part) -> ReadError:
         """Return why parts are no images."""
