@@ -65,13 +65,7 @@ class Asked:
     def __call__(self, group: str, number: int) -> Result:
         """Ask about one case."""
         process = self._process or self._start()
-        assert process.stdin is not None  # noqa: S101 - it was opened as a pipe
-        assert process.stdout is not None  # noqa: S101
-        process.stdin.write(f"{group} {number}\n")
-        process.stdin.flush()
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            line = process.stdout.readline() if selector.select(self._seconds) else ""
+        line = self._reply(process, f"{group} {number}\n")
         if line:
             return Result(**json.loads(line))
         try:
@@ -82,6 +76,19 @@ class Asked:
             process.wait()
         self._process = None
         return Result("lost", f"exit code {code}" if code else "too slow")
+
+    def _reply(self, process: subprocess.Popen[str], question: str) -> str:
+        """Return the line that answers a question, or "" if none comes in time."""
+        assert process.stdin is not None  # noqa: S101 - it was opened as a pipe
+        assert process.stdout is not None  # noqa: S101
+        try:
+            process.stdin.write(question)
+            process.stdin.flush()
+        except BrokenPipeError:
+            return ""
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            return process.stdout.readline() if selector.select(self._seconds) else ""
 
     def close(self) -> None:
         """End the process."""
