@@ -301,10 +301,8 @@ def test_other_archives_are_refused_by_name(content, words, tmp_path):
 def test_a_dicom_file_that_begins_like_an_archive_is_dicom(tmp_path):
     path = save(picture(RAMP_12), tmp_path / "a.dcm")
     raw = path.read_bytes()
-    path.write_bytes(
-        zipped(tmp_path / "b", [("x", b"")]).read_bytes()[:128] + raw[128:]
-    )
-    assert path.read_bytes()[128:132] == b"DICM"
+    archive = zipped(tmp_path / "b", [("x", b"")]).read_bytes()
+    path.write_bytes(archive[:128].ljust(128, b"\0") + raw[128:])
     assert io.identify(path) is io.Kind.DICOM
     assert io.load(path).shape == (64, 64, 1)
 
