@@ -27,6 +27,8 @@ import numpy as np
 import pydicom
 
 from medcnn.errors import ReadError
+from medcnn.io.dicom.deflated import is_deflated
+from medcnn.io.dicom.structure import start_of_data_set
 from medcnn.isolation import Limits, SafeReader
 
 __all__ = ["LIMITS", "Outcome", "Seed", "mutant", "outcomes", "seeds"]
@@ -34,6 +36,17 @@ __all__ = ["LIMITS", "Outcome", "Seed", "mutant", "outcomes", "seeds"]
 LIMITS = Limits(timeout_s=15, memory_bytes=2 << 30)
 _LARGEST_SEED = 400_000
 _HEADER_BYTES = 1500
+_PIXEL_TAGS = (b"\xe0\x7f\x10\0", b"\x7f\xe0\0\x10")
+_META_IMAGE = (
+    b"ObjectType = Image\nNDims = 3\nDimSize = 80 48 2\nElementSpacing = 1 1 3\n"
+    b"ElementType = MET_USHORT\nElementDataFile = LOCAL\n"
+)
+_NRRD = (
+    b"NRRD0004\ntype: uint16\ndimension: 3\nspace: left-posterior-superior\n"
+    b"sizes: 80 48 2\nspace directions: (1,0,0) (0,1,0) (0,0,3)\n"
+    b"kinds: domain domain domain\nendian: little\nencoding: raw\n"
+    b"space origin: (0,0,0)\n\n"
+)
 
 
 @dataclass(frozen=True)
@@ -114,20 +127,18 @@ def outcomes(count: int, *, workers: int = 1, first: int = 0) -> Iterator[Outcom
 
 
 def _dicom_seeds() -> Iterator[Seed]:
-    """Yield up to three files of each transfer syntax of pydicom's own."""
+    """Yield up to four images of each transfer syntax of pydicom's own."""
     seen: Counter[str] = Counter()
     folder = Path(pydicom.__file__).parent / "data" / "test_files"
     for path in sorted(folder.rglob("*.dcm")):
         content = path.read_bytes()
-        if len(content) > _LARGEST_SEED:
+        start = start_of_data_set(io.BytesIO(content))
+        has_pixels = _PIXEL_TAGS[0] in content or _PIXEL_TAGS[1] in content
+        if len(content) > _LARGEST_SEED or not (has_pixels or is_deflated(start)):
             continue
-        try:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-            kind = dataset.file_meta.TransferSyntaxUID.name
-        except (AttributeError, OSError, ValueError):
-            kind = "no transfer syntax"
+        kind = pydicom.uid.UID(start.syntax).name or "no transfer syntax"
         seen[kind] += 1
-        if seen[kind] <= 3:
+        if seen[kind] <= 4:
             yield Seed(kind, ".dcm", content)
 
 
@@ -158,6 +169,9 @@ def _made_seeds() -> Iterator[Seed]:
     array = io.BytesIO()
     np.save(array, grey)
     yield Seed(".npy", ".npy", array.getvalue())
+    yield Seed(".mha", ".mha", _META_IMAGE + grey.tobytes())
+    yield Seed(".nrrd", ".nrrd", _NRRD + grey.tobytes())
+    yield Seed(".bmp", ".bmp", cv2.imencode(".bmp", colour)[1].tobytes())
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
         info = zipfile.ZipInfo("film.png", (2026, 1, 1, 0, 0, 0))

@@ -236,8 +236,8 @@ CRAFTED: dict[str, tuple[Make, str | None]] = {
     "huge.png": (_bytes(lambda: _png(60_000, 60_000)), "declares"),
     "wide.png": (_bytes(lambda: _png(2**31 - 1, 1)), "declares"),
     "short.png": (_bytes(lambda: _png(16_000, 16_000)), _ANY),
-    "huge.jpg": (_bytes(lambda: _jpeg(65_000)), "declares"),
-    "short.jpg": (_bytes(lambda: _jpeg(16_000)), _ANY),
+    "huge.jpg": (_bytes(lambda: _jpeg(65_000)), "cannot hold"),
+    "short.jpg": (_bytes(lambda: _jpeg(16_000)), "cannot hold"),
     "huge.tif": (_bytes(lambda: _tiff(60_000)), "declares"),
     "short.tif": (_bytes(lambda: _tiff(16_000)), _ANY),
 }

@@ -14,7 +14,7 @@ from pydicom.uid import (
 
 from medcnn.errors import DecodeError, NoPixelsError
 from medcnn.io.dicom.syntaxes import check_syntax
-from medcnn.io.dicom.tags import NOT_CONFORMANT, number, text
+from medcnn.io.dicom.tags import NOT_CONFORMANT, code, number
 from medcnn.io.source import check_samples
 
 __all__ = ["CUT_OFF", "PIXEL_KEYWORDS", "Layout", "layout_of"]
@@ -112,7 +112,7 @@ def layout_of(dataset: Dataset, keyword: str, path: Path | None) -> Layout:
         columns=columns,
         frames=max(frames, 1),
         samples=samples,
-        photometric=text(dataset, "PhotometricInterpretation").upper(),
+        photometric=code(dataset, "PhotometricInterpretation").upper(),
         allocated=allocated,
         stored=stored,
         is_signed=_choice(dataset, "PixelRepresentation", "(0028,0103)", path),
@@ -133,11 +133,11 @@ def _refuse_without_pixels(dataset: Dataset, path: Path | None) -> NoReturn:
         NoPixelsError: Always.
     """
     meta = getattr(dataset, "file_meta", None) or Dataset()
-    uid = text(dataset, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
+    uid = code(dataset, "SOPClassUID") or code(meta, "MediaStorageSOPClassUID")
     if not uid:
         msg = "it holds no DICOM image: neither pixels nor a SOP class."
         raise NoPixelsError(msg, path=path, hint=CUT_OFF)
-    modality = text(dataset, "Modality")
+    modality = code(dataset, "Modality")
     msg = (
         f"it is a {UID(uid).name}{f' ({modality})' if modality else ''} without pixels."
     )
@@ -171,7 +171,7 @@ def _choice(dataset: Dataset, keyword: str, tag: str, path: Path | None) -> bool
 def _syntax(dataset: Dataset) -> UID:
     """Return the transfer syntax; by how it was parsed where nothing says."""
     meta = getattr(dataset, "file_meta", None)
-    declared = text(meta, "TransferSyntaxUID") if meta is not None else ""
+    declared = code(meta, "TransferSyntaxUID") if meta is not None else ""
     if declared:
         return UID(declared)
     is_implicit, _ = getattr(dataset, "original_encoding", (None, None))

@@ -1,6 +1,7 @@
 """Attributes of a data set as plain Python values, whatever state the file is in."""
 
 import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ __all__ = [
     "FOREIGN_ERRORS",
     "NOT_CONFORMANT",
     "broken_as_decode_error",
+    "code",
     "is_big_endian",
     "number",
     "numbers",
@@ -49,6 +51,7 @@ FOREIGN_ERRORS = (
 )
 """What pydicom and its decoders raise on broken files, found by mutating files."""
 
+_CODE = re.compile(r"[A-Za-z0-9 _]{0,16}|[0-9.]{1,64}")
 _BAD_VALUE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
 
 
@@ -63,6 +66,21 @@ def text(dataset: Dataset, keyword: str) -> str:
     if isinstance(value, list | tuple) or type(value).__name__ == "MultiValue":
         return "\\".join(str(part).strip() for part in value)
     return str(value).strip().strip("\0")
+
+
+def code(dataset: Dataset, keyword: str) -> str:
+    """Return an attribute that is a code or a UID, fit to be quoted.
+
+    In a damaged file it may hold anything, such as the patient's name.
+
+    Returns:
+        "" if it is absent, "?" if it is neither.
+
+    References:
+        [1] DICOM PS3.5 6.2, CS and UI.
+    """
+    value = text(dataset, keyword)
+    return value if _CODE.fullmatch(value) else "?"
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:

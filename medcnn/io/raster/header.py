@@ -16,6 +16,7 @@ __all__ = ["RasterHeader", "raster_header"]
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _SOF_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
+_HUFFMAN_MARKERS = {0xC0, 0xC1, 0xC2}
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _HINT = "Save it as an 8- or 16-bit PNG."
 
@@ -141,7 +142,22 @@ def _jpeg(data: bytes) -> RasterHeader:
     if frame is None or data.find(b"\xff\xd9", at) < 0:
         msg = "it has no frame or no end"
         raise _BrokenHeaderError(msg)
+    _check_scans(*frame, len(data) - at)
     return _jpeg_frame(*frame, turn, has_profile=has_profile)
+
+
+def _check_scans(marker: int, body: bytes, size: int) -> None:
+    """Refuse scans too short for the picture, which decoders fill up with grey.
+
+    A Huffman code takes a bit for each block of 8 x 8 at the very least (T.81 F.1.2).
+
+    Raises:
+        _BrokenHeaderError: If they are.
+    """
+    pixels = _big(body[1:3]) * _big(body[3:5])
+    if marker in _HUFFMAN_MARKERS and pixels > 64 * 8 * size:
+        msg = f"{size} bytes cannot hold {pixels} pixels"
+        raise _BrokenHeaderError(msg)
 
 
 def _jpeg_frame(
