@@ -136,6 +136,19 @@ def test_halves_of_a_pair_are_unpacked_together(tmp_path):
     assert len(io.load_study(path).images) == 1
 
 
+def test_voxels_beside_a_header_are_unpacked_with_it(tmp_path):
+    fields = "NDims = 3\nDimSize = 5 6 1\nElementType = MET_UCHAR\n"
+    members = [
+        ("x/a.mhd", (fields + "ElementDataFile = a.raw\n").encode()),
+        ("x/a.raw", GREY.tobytes()),
+    ]
+    path = zipped(tmp_path / "a.zip", members)
+    np.testing.assert_array_equal(io.load(path / "x/a.mhd").picture(), GREY)
+    study = io.load_study(path)
+    assert len(study.images) == 1
+    assert study.problems == ()
+
+
 @pytest.mark.parametrize("name", ["Röntgen/Bild 1.png", "\u6f22.png", "a\\b.png"])
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_names_of_all_kinds(name, method, tmp_path):

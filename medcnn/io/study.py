@@ -79,6 +79,7 @@ def items_of(
             error = ReadError(found.problem, path=found.path, hint=hint)
             problems.append((found.path, error))
             continue
+        path = found.path
         try:
             path = files.real(found.path)
             kind = identify(path)
@@ -86,7 +87,7 @@ def items_of(
             if path == folder and kind is Kind.DICOMDIR:
                 _files_listed(path)  # says why it is not the list of its files
         except ReadError as error:
-            problems.append((found.path, error))
+            problems.append((path, error))
             continue
         if kind in grouped:
             grouped[kind].append(path)
