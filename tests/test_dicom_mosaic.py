@@ -66,6 +66,7 @@ def test_tiles_lie_where_their_values_say(cosines, sign, tmp_path):
     image = io.load(path)
     assert image.shape == (COLUMNS, ROWS, TILES)
     assert worst_error(image) <= 0.501
+    assert "unpacked: the tiles of a mosaic are slices" in image.provenance
     description = io.describe(path)
     assert description.shape == image.shape
     assert description.steps == image.provenance

@@ -215,6 +215,9 @@ def _steps(part: Part, records: Sequence[FileRecord]) -> tuple[str, ...]:
     forms = (records[plane.file].forms[plane.form] for plane in part.planes)
     steps = steps_in_words(forms)
     count = len(part.planes)
+    kind = records[part.planes[0].file].facts.get("image_type", "")
+    if "MOSAIC" in kind.upper().split("\\"):
+        steps = (*steps, "unpacked: the tiles of a mosaic are slices")
     if count > 1 and part.geometry is not None:
         stacked = f"stacked: {count} slices by (0020,0032) Image Position (Patient)"
         steps = (*steps, stacked)
