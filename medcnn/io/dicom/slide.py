@@ -17,10 +17,10 @@ from pydicom.dataset import Dataset
 from medcnn.errors import DecodeError, ReadError, SeveralSeriesError
 from medcnn.io.dicom.deflated import is_deflated
 from medcnn.io.dicom.facts import facts_of, identity_of, warnings_of
+from medcnn.io.dicom.layout import Layout, layout_of
 from medcnn.io.dicom.slide_frames import FrameFile
 from medcnn.io.dicom.slide_grid import affine_of, check_same_place, downsample_of
 from medcnn.io.dicom.slide_layout import Index, Plane, matrix_of, planes_of
-from medcnn.io.dicom.stored import Layout, layout_of
 from medcnn.io.dicom.structure import check_structure, start_of_data_set
 from medcnn.io.dicom.tags import (
     broken_as_decode_error,
@@ -99,7 +99,8 @@ def open_parts(
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        headers = [_header(file) for file in _files(path, series, alone=alone)]
+        files = _files(path, series, alone=alone)
+        headers = [_header(file) for file in files]
         volumes = [header for header in headers if header.role == "VOLUME"]
         if alone and not volumes:
             volumes = headers
@@ -107,10 +108,11 @@ def open_parts(
             roles = ", ".join(sorted({header.role for header in headers}))
             msg = f"{shown(path)} holds no level of a slide, only: {roles}."
             raise ReadError(msg, path=path, hint="medcnn.load reads such pictures.")
-        chosen = _choose(volumes, path, optical_path, focal_plane)
         others = [header for header in headers if header not in volumes]
-        odd = f"the file departs from the DICOM standard in {len(caught)} places"
-        return _parts(chosen, others, path, (odd,) if caught else ())
+        with broken_as_decode_error(path, "its header is broken"):
+            chosen = _choose(volumes, path, optical_path, focal_plane)
+            odd = f"the file departs from the DICOM standard in {len(caught)} places"
+            return _parts(chosen, others, path, (odd,) if caught else ())
 
 
 def series_in(files: Iterable[Path]) -> dict[str, list[Path]]:
@@ -241,8 +243,7 @@ def _layout(header: _Header) -> Layout:
     if not 1 <= frames <= MAX_STORED_TILES:
         msg = f"it declares {frames} frames; at most {MAX_STORED_TILES} are read."
         raise DecodeError(msg, path=path)
-    one = Dataset()
-    one.update({e.tag: e for e in dataset if e.tag.group == 0x0028})
+    one = dataset.group_dataset(0x0028)
     one.NumberOfFrames = 1
     one.file_meta = dataset.file_meta
     layout = layout_of(one, "PixelData", path)

@@ -2,9 +2,11 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from medcnn.errors import DecodeError
 from medcnn.geometry import Frame, Geometry
@@ -249,15 +251,31 @@ def _average(
     stored: Bytes, mask: Mask, across: FloatArray, down: FloatArray
 ) -> tuple[Bytes, Mask]:
     """Average over the area of each new pixel, of what was acquired."""
-    weights_down = down.astype(np.float32)
-    weights_across = across.astype(np.float32).T
-    acquired = (~mask).astype(np.float32)
-    share = weights_down @ acquired @ weights_across
-    pixels = np.full((*share.shape, 3), WHITE, np.uint8)
-    is_known = share >= 0.5
-    for channel in range(3):
-        plane = np.where(mask, 0, stored[..., channel]).astype(np.float32)
-        total = weights_down @ plane @ weights_across
-        mean = total / np.maximum(share, 1e-6)
-        pixels[..., channel][is_known] = np.clip(np.rint(mean), 0, 255)[is_known]
-    return pixels, ~is_known
+    if not mask.any():
+        mean = _weighted(stored, across, down)
+        return _rounded(mean), np.zeros(mean.shape[:2], np.bool_)
+    acquired = ~mask[..., None]
+    share = _weighted(acquired, across, down)
+    total = _weighted(np.where(acquired, stored, 0), across, down)
+    missing: Mask = share[..., 0] < 0.5
+    pixels = _rounded(total / np.maximum(share, np.float32(1e-6)))
+    pixels[missing] = WHITE
+    return pixels, missing
+
+
+def _weighted(
+    values: npt.NDArray[Any], across: FloatArray, down: FloatArray
+) -> npt.NDArray[np.float32]:
+    """Return sums over the area of each new pixel, (rows, columns, C)."""
+    rows, columns, channels = values.shape
+    # a new pixel takes part of few stored ones: sparse products, and one thread
+    flat = values.astype(np.float32).reshape(rows, columns * channels)
+    half = (csr_array(down, dtype=np.float32) @ flat).reshape(-1, columns, channels)
+    turned = half.transpose(1, 0, 2).reshape(columns, -1)
+    summed = csr_array(across, dtype=np.float32) @ turned
+    return np.asarray(summed.reshape(-1, len(half), channels).transpose(1, 0, 2))
+
+
+def _rounded(values: npt.NDArray[Any]) -> Bytes:
+    """Return the nearest whole numbers of 0 to 255."""
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
