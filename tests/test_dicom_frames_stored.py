@@ -160,6 +160,16 @@ def test_containers_that_are_no_whole_words_are_refused(bits, tmp_path):
         read(dataset, tmp_path)
 
 
+def test_pixels_that_are_numbers_instead_of_bytes_are_refused(tmp_path):
+    path = save(picture(FRAMES[0]), tmp_path / "a.dcm")
+    there = b"\xe0\x7f\x10\0OW\0\0" + (2 * FRAMES[0].size).to_bytes(4, "little")
+    wrong = b"\xe0\x7f\x10\0US" + (2 * FRAMES[0].size).to_bytes(2, "little")
+    assert there in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(there, wrong))
+    with pytest.raises(DecodeError, match="the value representation US"):
+        io.load(path)
+
+
 def test_32_bits_in_big_endian_are_refused(tmp_path):
     dataset = picture(FRAMES[0].astype("<u4"), BitsStored=32)
     dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian

@@ -184,30 +184,42 @@ def _check_bits(layout: Layout, high_bit: int, path: Path | None) -> None:
     Raises:
         DecodeError: If they do.
     """
+    msg = _wrong_floats(layout) if layout.is_float else _wrong_bits(layout, high_bit)
+    if msg:
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
+
+
+def _wrong_floats(layout: Layout) -> str:
+    """Return what is wrong with a layout of floats; "" if nothing is."""
+    wanted = _FLOAT_ALLOCATIONS[layout.keyword]
+    if layout.allocated != wanted:
+        return (
+            f"(0028,0100) Bits Allocated is {layout.allocated}, not {wanted} for "
+            "floats."
+        )
+    if layout.syntax.is_encapsulated:
+        return f"its floats are said to be in {layout.syntax.name}, which has none."
+    return ""
+
+
+def _wrong_bits(layout: Layout, high_bit: int) -> str:
+    """Return what is wrong with a layout of whole numbers; "" if nothing is."""
     allocated, stored = layout.allocated, layout.stored
-    msg = ""
-    if layout.is_float:
-        wanted = _FLOAT_ALLOCATIONS[layout.keyword]
-        if allocated != wanted:
-            msg = f"(0028,0100) Bits Allocated is {allocated}, not {wanted} for floats."
-        elif layout.syntax.is_encapsulated:
-            msg = f"its floats are said to be in {layout.syntax.name}, which has none."
-    elif allocated not in _INTEGER_ALLOCATIONS:
-        msg = f"(0028,0100) Bits Allocated is {allocated}, not 1, 8, 16 or 32."
-    elif not 1 <= stored <= allocated:
-        msg = (
+    if allocated not in _INTEGER_ALLOCATIONS:
+        return f"(0028,0100) Bits Allocated is {allocated}, not 1, 8, 16 or 32."
+    if not 1 <= stored <= allocated:
+        return (
             f"(0028,0101) Bits Stored is {stored}, but (0028,0100) Bits "
             f"Allocated is {allocated}."
         )
-    elif allocated == 32 and layout.syntax == ExplicitVRBigEndian:
+    if allocated == 32 and layout.syntax == ExplicitVRBigEndian:
         # PS3.5 7.3 swaps 16 bit words, many writers swapped all four bytes.
-        msg = f"its 32 bit values in {layout.syntax.name} can be read in two orders."
+        return f"its 32 bit values in {layout.syntax.name} can be read in two orders."
     # PS3.5 8.1.1: High Bit shall be one less than Bits Stored. Readers disagree on
     # files where it is not, so nobody can say what their values are.
-    elif high_bit != stored - 1:
-        msg = (
+    if high_bit != stored - 1:
+        return (
             f"(0028,0102) High Bit is {high_bit}, but must be {stored - 1} for "
             f"{stored} bits stored."
         )
-    if msg:
-        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
+    return ""

@@ -38,8 +38,12 @@ def native_pixels(dataset: Dataset, layout: Layout, path: Path | None) -> Pixels
     """
     with broken_as_decode_error(path, "its pixels cannot be read"):
         element = dataset[layout.keyword]
-        raw, is_words = element.value or b"", element.VR == "OW"
+        kind = str(element.VR)
+        raw, is_words = element.value or b"", kind == "OW"
         order = ">" if layout.syntax == ExplicitVRBigEndian else "<"
+    if not isinstance(raw, bytes):
+        msg = f"its pixels have the value representation {kind}, which none have."
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     _check_length(len(raw), layout, path)
     if layout.allocated <= 8 and is_words and order == ">":
         # PS3.5 8.1.2: bytes in big-endian words come pairwise swapped.
@@ -49,12 +53,12 @@ def native_pixels(dataset: Dataset, layout: Layout, path: Path | None) -> Pixels
     if layout.allocated == 1:
         bits = np.frombuffer(raw, np.uint8)
         return np.unpackbits(bits, count=count, bitorder="little").reshape(layout.shape)
-    kind = np.dtype(f"{order}{'f' if layout.is_float else 'u'}{layout.allocated // 8}")
+    form = np.dtype(f"{order}{'f' if layout.is_float else 'u'}{layout.allocated // 8}")
     if layout.samples > 1 and layout.photometric in SUBSAMPLED:
-        return _full_width(raw, kind, layout, path)
-    pixels = np.frombuffer(raw, kind, count)
-    if not kind.isnative:
-        pixels = pixels.astype(kind.newbyteorder("="))
+        return _full_width(raw, form, layout, path)
+    pixels = np.frombuffer(raw, form, count)
+    if not form.isnative:
+        pixels = pixels.astype(form.newbyteorder("="))
     if not layout.is_planar:
         return pixels.reshape(layout.shape)
     frames, rows, columns, samples = layout.shape

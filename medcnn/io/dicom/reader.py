@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from medcnn.image import Image
 from medcnn.io.description import Description
+from medcnn.io.dicom.layout import PIXEL_KEYWORDS
 from medcnn.io.dicom.parse import (
     Parsed,
     parse,
@@ -16,7 +17,6 @@ from medcnn.io.dicom.parse import (
     record_of_parsed,
 )
 from medcnn.io.dicom.records import FileRecord
-from medcnn.io.dicom.stored import PIXEL_KEYWORDS
 from medcnn.io.dicom.volumes import Volumes
 from medcnn.io.options import ReadOptions
 
