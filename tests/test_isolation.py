@@ -29,7 +29,7 @@ import ctypes, sys, tempfile, time
 import numpy as np
 from medcnn.isolation.worker import main
 import medcnn.io.source as source
-kind_of = source._kind_of
+kind_of = source.kind_of
 def hostile(head, *rest):
     if b"SEGV" in head: ctypes.string_at(0)
     if b"HANG" in head: time.sleep(1000)
@@ -40,7 +40,7 @@ def hostile(head, *rest):
         ctypes.string_at(0)
     if b"ODD!" in head: raise ZeroDivisionError("Doe^John")
     return kind_of(head, *rest)
-source._kind_of = hostile
+source.kind_of = hostile
 main()
 """
 

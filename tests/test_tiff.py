@@ -213,6 +213,7 @@ def patched(tag, kind, *values):
         (patched(277, "<u2", 60000), "at most|channels"),
         (b"II*\0\x08\0\0\0\0\0", "has 0 entries"),
         (b"II*\0\xff\xff\0\0", "outside the file"),
+        (b"II+\0\x08\0\0\0" + b"\xff" * 8, "broken|outside the file"),
         (b"II*\0\x08\0\0\0\x01\0" + bytes(12) + b"\x08\0\0\0", "in a circle"),
     ],
 )

@@ -61,7 +61,7 @@ def tiff_directories(path: Path) -> tuple[Directory, ...]:
         size = path.stat().st_size
         try:
             return _Walk(file, size).all()
-        except (struct.error, _BrokenError) as error:
+        except (OverflowError, ValueError, struct.error, _BrokenError) as error:
             reason = f": {error}" if isinstance(error, _BrokenError) else ""
             msg = f"its TIFF directories are broken or cut off{reason}."
             raise DecodeError(msg, path=path, hint=_HINT) from error

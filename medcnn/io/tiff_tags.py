@@ -15,6 +15,7 @@ Tags = dict[int, tuple[int, ...]]
 _MAX_PAGES = 10_000
 _MAX_ENTRIES = 4096
 _MAX_VALUES = 2**22
+_MAX_OFFSET = 2**48
 _WIDTHS = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}
 _SIZES = _WIDTHS | {2: 1, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 17: 8}
 _ORIENTATION = 274
@@ -88,7 +89,7 @@ def _directory(file: BinaryIO, at: int, layout: _Layout) -> tuple[Tags, int]:
     Raises:
         BrokenTiffError: If it lies outside the file.
     """
-    file.seek(at)
+    _seek(file, at)
     count = layout.number(_exactly(file, layout.count))
     if not 0 < count <= _MAX_ENTRIES:
         msg = f"a directory has {count} entries"
@@ -122,13 +123,25 @@ def _entry(
         raise BrokenTiffError(msg)
     raw = inline[: width * count]
     if width * count > len(inline):
-        file.seek(layout.number(inline))
+        _seek(file, layout.number(inline))
         raw = _exactly(file, width * count)
     pieces = (raw[n : n + width] for n in range(0, width * count, width))
     return number, tuple(layout.number(piece) for piece in pieces)
 
 
 _ICC = 34675
+
+
+def _seek(file: BinaryIO, at: int) -> None:
+    """Go to a byte.
+
+    Raises:
+        BrokenTiffError: If no file is so long.
+    """
+    if at >= _MAX_OFFSET:
+        msg = "a directory lies outside the file"
+        raise BrokenTiffError(msg)
+    file.seek(at)
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:
