@@ -37,7 +37,7 @@ def test_missing_frame_is_refused(tmp_path):
     slices = series()
     del slices[3]
     path = save(enhanced(slices), tmp_path / "a.dcm")
-    with pytest.raises(ReadError, match="1 slices are missing"):
+    with pytest.raises(ReadError, match="1 slice is missing"):
         io.load(path)
 
 

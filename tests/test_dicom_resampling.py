@@ -98,7 +98,7 @@ def missing(*lost):
 @pytest.mark.parametrize(("lost", "count"), [((3,), 8), ((2, 3, 4), 10)])
 def test_missing_slices_are_filled_and_masked_on_request(lost, count, tmp_path):
     folder = save_series(series(slice_step=missing(*lost)), tmp_path)
-    with pytest.raises(ReadError, match=f"{len(lost)} slices are missing") as no:
+    with pytest.raises(ReadError, match=rf"{len(lost)} slices? (is|are) missing") as no:
         io.load(folder)
     assert "allow_gaps" in no.value.hint
     image = io.load(folder, allow_gaps=True)

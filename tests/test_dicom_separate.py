@@ -181,7 +181,7 @@ def test_a_key_that_changes_with_each_slice_hides_no_missing_one(keyword, tmp_pa
     slices = series(slice_step=with_gap, modality="MR")
     for k, dataset in enumerate(slices):
         setattr(dataset, keyword, k + 1)
-    with pytest.raises(ReadError, match="1 slices are missing"):
+    with pytest.raises(ReadError, match="1 slice is missing"):
         io.load(save_series(slices, tmp_path))
 
 
@@ -197,7 +197,7 @@ def test_interleaved_acquisitions_hide_no_missing_slice(tmp_path):
     for k, dataset in enumerate(slices):
         dataset.AcquisitionNumber = 1 + k % 2
     del slices[1]
-    with pytest.raises(ReadError, match="1 slices are missing"):
+    with pytest.raises(ReadError, match="1 slice is missing"):
         io.load(save_series(slices, tmp_path))
 
 
@@ -207,8 +207,8 @@ def test_a_slice_missing_in_one_echo_refuses_that_echo_alone(tmp_path):
     folder = save_series(slices, tmp_path)
     study = io.load_study(folder)
     assert [image.shape for image in study.images] == [(11, 9, 7)]
-    assert "echo time 6 ms: 1 slices are missing" in study.problems[0][1]
-    assert titles(folder)[1].startswith("echo time 6 ms (refused: 1 slices are missing")
+    assert "echo time 6 ms: 1 slice is missing" in study.problems[0][1]
+    assert titles(folder)[1].startswith("echo time 6 ms (refused: 1 slice is missing")
     found, problems = io.describe_study(folder)
     assert len(found) == len(problems) == 1
 
@@ -299,5 +299,5 @@ def test_a_refused_echo_of_an_object_leaves_the_other_one(tmp_path):
     assert (description.part, description.parts) == (1, 2)
     for warnings in (image.warnings, description.warnings):
         assert "1 other image is refused" in " ".join(warnings)
-    with pytest.raises(ReadError, match="echo time 6 ms: 1 slices are missing"):
+    with pytest.raises(ReadError, match="echo time 6 ms: 1 slice is missing"):
         io.load(path, part=2)

@@ -102,7 +102,7 @@ def uneven(k):
     ("step", "reason"),
     [
         (sheared, r"sheared by 20\.0 degrees"),
-        (with_gap, r"1 slices are missing: the spacing is 2\.5 mm"),
+        (with_gap, r"1 slice is missing: the spacing is 2\.5 mm"),
         (uneven, r"unevenly spaced: 1\.7 to 3\.3 mm"),
         (lambda k: np.array([0, 0, 2.5 * (k - (k > 3))]), "where another one lies"),
         (lambda k: np.array([9.0 * k, 0, 0]), "side by side in one plane"),
@@ -176,14 +176,14 @@ def test_a_slice_of_another_grid_is_apart_and_is_missed_in_its_volume(
     slices = series()
     setattr(slices[3], keyword, value)
     folder = save_series(slices, tmp_path)
-    with pytest.raises(SeveralSeriesError, match="refused: 1 slices are missing"):
+    with pytest.raises(SeveralSeriesError, match="refused: 1 slice is missing"):
         io.load(folder)
-    with pytest.raises(ReadError, match="1 slices are missing: the spacing"):
+    with pytest.raises(ReadError, match="1 slice is missing: the spacing"):
         io.load(folder, part=1)
     assert io.load(folder, part=2).shape == (11, 9, 1)
     study = io.load_study(folder)
     assert [image.shape for image in study.images] == [(11, 9, 1)]
-    assert "1 slices are missing" in study.problems[0][1]
+    assert "1 slice is missing" in study.problems[0][1]
 
 
 def test_slices_of_another_size_are_apart(tmp_path):

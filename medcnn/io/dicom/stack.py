@@ -147,13 +147,15 @@ class Stack:
     def why_not(self) -> str:
         """Say why they are no rectangular volume, with the numbers."""
         count, gaps, tilt = len(self.order), self.gaps_mm, self.tilt_degrees
+        lost = self.missing
+        missing = "1 slice is" if lost == 1 else f"{lost} slices are"
         reasons = {
             f"{self.doubled} of its {count} slices lie where another one lies already "
             "(doubled files, or several time points in one series).": self.doubled,
             "some of its slices lie side by side in one plane.": self.is_side_by_side,
-            f"{self.missing} slices are missing: the spacing is {np.median(gaps):.4g} "
+            f"{missing} missing: the spacing is {np.median(gaps):.4g} "
             f"mm, the largest gap {gaps.max():.4g} mm, among {count} "
-            "slices.": self.missing,
+            "slices.": lost,
             f"its {count} slices are unevenly spaced: {gaps.min():.4g} to "
             f"{gaps.max():.4g} mm.": not self.is_even,
             f"its slices are sheared by {tilt:.1f} degrees (gantry tilt), so they do "
