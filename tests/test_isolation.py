@@ -25,22 +25,30 @@ from medcnn.isolation import process as process_module
 from medcnn.isolation.values import error_facts, error_of, image_message, image_of
 
 _HOSTILE = """
-import ctypes, sys, tempfile, time
+import ctypes, os, sys, tempfile, time
 import numpy as np
 from medcnn.isolation.worker import main
-import medcnn.io.source as source
-kind_of = source.kind_of
-def hostile(head, *rest):
-    if b"SEGV" in head: ctypes.string_at(0)
-    if b"HANG" in head: time.sleep(1000)
-    if b"BOMB" in head: np.ones(1 << 33, np.uint8)
-    if b"LEAK" in head:
+def hostile(event, details):
+    if event != "open" or not str(details[0]).endswith(".dcm"): return
+    number = os.open(details[0], os.O_RDONLY)
+    words = os.read(number, 4)
+    os.close(number)
+    if words == b"SEGV": ctypes.string_at(0)
+    if words == b"HANG": time.sleep(1000)
+    if words == b"BOMB": np.ones(1 << 33, np.uint8)
+    if words == b"LEAK":
         tempfile.mkdtemp(prefix="leak-")
         print("Doe^John" * 99999, file=sys.stderr)
         ctypes.string_at(0)
-    if b"ODD!" in head: raise ZeroDivisionError("Doe^John")
-    return kind_of(head, *rest)
-source.kind_of = hostile
+    if words == b"ODD!": raise ZeroDivisionError("Doe^John")
+is_busy = False
+def once(event, details):
+    global is_busy
+    if is_busy: return
+    is_busy = True
+    try: hostile(event, details)
+    finally: is_busy = False
+sys.addaudithook(once)
 main()
 """
 
