@@ -96,3 +96,16 @@ def test_preview_of_a_colour_picture_and_of_frames_without_a_place(tmp_path):
     middle = drawn[drawn.shape[0] // 3, drawn.shape[1] // 2]
     assert middle.tolist() == [0, 0, 200]
     assert cv2.imread(str(tmp_path / "b.png")).std() > 20
+
+
+def test_a_folder_of_other_files_is_told_in_few_lines_and_listed_in_json(tmp_path):
+    for n in range(30):
+        (tmp_path / f"note{n:02d}.txt").write_text("hello")
+
+    done = inspect(tmp_path)
+    told = json.loads(inspect(tmp_path, "--json").stdout)
+
+    assert done.exit_code == 1
+    assert len(done.stderr.splitlines()) < 12
+    assert "and 22 more like these" in done.stderr
+    assert len(told["errors"]) == 30

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from medcnn.cli.heatmap_files import overlay_with_legend, write_heatmap
-from medcnn.errors import GeometryError, OutputError
 from medcnn.display import grey_picture
+from medcnn.errors import GeometryError, OutputError
 from medcnn.geometry import Geometry
 from medcnn.image import Image
 from medcnn.io.nifti import save_nifti

@@ -26,6 +26,7 @@ __all__ = [
     "say",
     "show",
     "terminable",
+    "waiting",
 ]
 
 _PIPE_WIDTH = 120
@@ -129,6 +130,24 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
     )
+
+
+@contextmanager
+def waiting(words: str, *, quiet: bool) -> Iterator[None]:
+    """Show on stderr that something of unknown length goes on, if somebody is looking.
+
+    It must not be told more words meanwhile.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        bar.add_task(words, total=None)
+        yield
 
 
 @contextmanager

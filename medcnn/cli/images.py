@@ -8,12 +8,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import medcnn
-from medcnn.cli.console import complain, error_facts
+from medcnn.cli.console import complain, error_facts, say, waiting
 from medcnn.errors import MedcnnError, ReadError
 
 __all__ = ["Problems", "descriptions_in", "image_of", "images_in"]
 
 Problems = list[dict[str, str]]
+
+_MOST_TOLD = 8
 
 
 def images_in(
@@ -67,6 +69,8 @@ def descriptions_in(
     paths: list[Path],
     problems: Problems,
     options: "medcnn.ReadOptions",
+    *,
+    quiet: bool,
 ) -> Iterator["medcnn.Description"]:
     """Yield what the headers in these files and folders say.
 
@@ -75,10 +79,12 @@ def descriptions_in(
         paths: Files and folders.
         problems: What cannot be read is added to it, and told on stderr.
         options: How they would be read.
+        quiet: Whether nobody is told that it goes on.
     """
     for path in paths:
         try:
-            found, broken = reader.describe_study(path, **asdict(options))
+            with waiting(f"Reading headers in {path}", quiet=quiet):
+                found, broken = reader.describe_study(path, **asdict(options))
         except MedcnnError as error:
             complain(error)
             problems.append(error_facts(str(path), error))
@@ -94,10 +100,13 @@ def _note(
     problems: Problems,
 ) -> None:
     """Tell what in a folder gave nothing, and add it to `problems`."""
-    for where, reason in broken:
+    for number, (where, reason) in enumerate(broken):
         error = ReadError(reason, path=where)
-        complain(error)
+        if number < _MOST_TOLD:
+            complain(error)
         problems.append(error_facts(str(where), error))
+    if len(broken) > _MOST_TOLD:
+        say(f"... and {len(broken) - _MOST_TOLD} more like these; --json lists all.")
     if not images and not broken:
         hint = "Name a folder that holds images, or the files."
         empty = ReadError(f"{folder} holds no image", path=folder, hint=hint)

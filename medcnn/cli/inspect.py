@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import medcnn
-from medcnn.cli.console import answer, end, printable, say, show
+from medcnn.cli.console import answer, end, printable, progress_bar, say, show
 from medcnn.cli.images import Problems, descriptions_in, image_of
 from medcnn.cli.options import AllowGaps, Json, Paths, Quiet, ResampleTilt
 
@@ -52,11 +52,12 @@ def inspect(
     options = ReadOptions(resample_tilt=resample_tilt, allow_gaps=allow_gaps)
     errors: Problems = []
     with medcnn.SafeReader() as reader:
-        found = list(descriptions_in(reader, paths, errors, options))
+        found = list(descriptions_in(reader, paths, errors, options, quiet=quiet))
         rows = [description.to_json() for description in found]
         if preview is not None:
             images = partial(image_of, reader, problems=errors, options=options)
-            _write_previews(preview, found, rows, images)
+            with progress_bar("Previews", unit="images", quiet=quiet) as advance:
+                _write_previews(preview, found, rows, images, advance)
     if as_json:
         answer({"images": rows, "errors": errors})
     elif details or (details is None and len(found) <= _MOST_IN_DETAIL):
@@ -74,6 +75,7 @@ def _write_previews(
     found: list["medcnn.Description"],
     rows: list[dict[str, Any]],
     read: Callable[["medcnn.Description"], "medcnn.Image | None"],
+    advance: Callable[[int, int | None], None],
 ) -> None:
     """Decode each image and draw it; note the file in its row."""
     from medcnn.cli.preview import write_preview
@@ -82,6 +84,7 @@ def _write_previews(
     make_folder(folder)
     for number, (description, row) in enumerate(zip(found, rows, strict=True), start=1):
         image = read(description)
+        advance(number, len(found))
         if image is None:
             continue
         path = folder / f"{number:04d}.png"
