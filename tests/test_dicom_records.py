@@ -37,7 +37,7 @@ def test_a_record_survives_json(dataset, tmp_path):
 
 def test_records_made_elsewhere_describe_the_same_images(tmp_path):
     folder = save_series(repeats(2, by("EchoTime", "3", "6")), tmp_path)
-    (group,), problems = group_files(sorted(folder.iterdir()))
+    (group,), problems = group_files(sorted(folder.iterdir()), ReadOptions())
     sent = [json.loads(json.dumps(record.to_json())) for record in group.records]
     (again,) = group_records(FileRecord.from_json(record) for record in sent)
     assert problems == []

@@ -153,6 +153,7 @@ def test_a_localizer_inside_the_series_is_an_image_of_its_own(tmp_path):
     slices = series()
     localizer = series(CORONAL, count=1)[0]
     localizer.SeriesInstanceUID = slices[0].SeriesInstanceUID
+    localizer.StudyInstanceUID = slices[0].StudyInstanceUID
     localizer.FrameOfReferenceUID = slices[0].FrameOfReferenceUID
     folder = save_series([*slices, localizer], tmp_path)
     with pytest.raises(SeveralSeriesError) as refused:
@@ -268,3 +269,18 @@ def test_folder_of_reports_says_that_they_have_no_pixels(tmp_path):
 def test_empty_folder_is_refused(tmp_path):
     with pytest.raises(ReadError, match="holds no image: it is empty"):
         io.load(tmp_path)
+
+
+@pytest.mark.parametrize("values", [None, True, False])
+def test_a_folder_obeys_the_choice_of_values_as_its_files_do(values, tmp_path):
+    slices = series()
+    for dataset in slices:
+        dataset.WindowCenter, dataset.WindowWidth = 40, 400
+    folder = save_series(slices, tmp_path)
+    image = io.load(folder, values=values)
+    first = io.load(folder / "000.dcm", values=values)
+    assert image.unit == first.unit == (None if values is False else "HU")
+    assert np.array_equal(image.array[..., :1], first.array)
+    assert set(first.provenance) < set(image.provenance)
+    options = io.ReadOptions(values=values)
+    assert io.describe_study(folder, options)[0][0].unit == image.unit

@@ -83,7 +83,7 @@ def load(  # noqa: PLR0913 - each is one choice of the reader
     path = Path(source)
     with unpacked() as files:
         if is_collection(path):
-            item = only_item(path, series, files)
+            item = only_item(path, options, files)
             return files.renamed(item.read(options))
         real = files.real(path)
         image = files.renamed(reader_of(source_kind(real)).read(real, options))
@@ -143,7 +143,7 @@ def study_pieces(
             found = reader_of(source_kind(real)).read_all(real, options)
             yield from map(files.renamed, found)
             return
-        items, broken = items_of(path, files)
+        items, broken = items_of(path, files, options)
         yield from (files.problem(where, error) for where, error in broken)
         for item in items:
             try:
@@ -187,7 +187,7 @@ def describe_study(
             real = files.real(path)
             every = reader_of(source_kind(real)).describe_all(real, options)
             return tuple(map(files.renamed, every)), ()
-        items, broken = items_of(path, files)
+        items, broken = items_of(path, files, options)
         problems = [files.problem(where, error) for where, error in broken]
         for item in items:
             try:

@@ -58,13 +58,14 @@ def is_collection(path: Path) -> bool:
 
 
 def items_of(
-    folder: Path, files: Unpacked
+    folder: Path, files: Unpacked, options: ReadOptions
 ) -> tuple[list[Item], list[tuple[Path, ReadError]]]:
     """Find the images of a collection and its sub-folders from headers.
 
     Args:
         folder: What `is_collection` says yes to.
         files: Where members of archives are unpacked to.
+        options: What the caller chose.
 
     Returns:
         The images in a stable order, and (path, error) for what is none.
@@ -94,20 +95,21 @@ def items_of(
         elif kind is not Kind.DICOMDIR and not _is_second_half(path, kind):
             items.append(_file_item(path, kind))
     problems = [one for one in problems if one[0] not in voxels]
-    series, broken = _series_items(grouped[Kind.DICOM], folder)
+    series, broken = _series_items(grouped[Kind.DICOM], folder, options)
     items += series + _slide_items(grouped[Kind.SLIDE])
     problems += broken
     return sorted(items, key=lambda item: item.path), problems
 
 
-def only_item(folder: Path, series: str | None, files: Unpacked) -> Item:
-    """Return the one image of a collection, or the one of the named series.
+def only_item(folder: Path, options: ReadOptions, files: Unpacked) -> Item:
+    """Return the one image of a collection, or the one of the series in the options.
 
     Raises:
         SeveralSeriesError: If there are several to choose from.
         ReadError: If there is none, or a broken DICOM file may be a part of it.
     """
-    items, problems = items_of(folder, files)
+    items, problems = items_of(folder, files, options)
+    series = options.series
     for _, error in problems:
         # A slice that cannot be parsed may belong to any series: nobody can tell
         # whether the volume is complete without it.
@@ -163,13 +165,13 @@ def _slide_items(files: list[Path]) -> list[Item]:
 
 
 def _series_items(
-    files: list[Path], folder: Path
+    files: list[Path], folder: Path, options: ReadOptions
 ) -> tuple[list[Item], list[tuple[Path, ReadError]]]:
     """Group DICOM files and make an item of each group."""
     if not files:
         return [], []
     series: Any = import_module("medcnn.io.dicom.series")
-    groups, problems = series.group_files(files)
+    groups, problems = series.group_files(files, options)
     items = [
         Item(
             group.files[0],
@@ -224,12 +226,10 @@ def _refuse_several(items: list[Item], folder: Path) -> NoReturn:
     lines = tuple(item.words for item in items)
     listed = "; ".join(lines[:8]) + ("; ..." if len(lines) > 8 else "")
     msg = f"{shown(folder)} holds {len(items)} images: {listed}."
-    raise SeveralSeriesError(
-        msg,
-        series=lines,
-        path=folder,
-        hint="Use load_study for all, or name one with series=UID or its own path.",
-    )
+    hint = "Use load_study for all, or name one with series=UID or its own path."
+    if len({item.series_uid for item in items}) == 1 and items[0].series_uid:
+        hint = "They share one series UID: use load_study, or give each its own folder."
+    raise SeveralSeriesError(msg, series=lines, path=folder, hint=hint)
 
 
 def _all_without_pixels(problems: list[tuple[Path, ReadError]]) -> bool:

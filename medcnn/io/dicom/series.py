@@ -1,7 +1,7 @@
 """Many DICOM files: which belong together, and the images they make."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +44,13 @@ class Group:
 
 
 def group_files(
-    files: Iterable[Path], options: ReadOptions | None = None
+    files: Iterable[Path], options: ReadOptions
 ) -> tuple[list[Group], list[tuple[Path, ReadError]]]:
     """Read the header of each file once, and put those of one series together.
+
+    Args:
+        files: DICOM files.
+        options: What the caller chose; reading the groups takes the same.
 
     Returns:
         The groups in the order of their first file, and (file, error) of those that
@@ -56,7 +60,7 @@ def group_files(
     problems = []
     for file in files:
         try:
-            records.append(record_of_file(file, options or ReadOptions()))
+            records.append(record_of_file(file, options))
         except ReadError as error:
             problems.append((file, error))
     return group_records(records), problems
@@ -65,13 +69,16 @@ def group_files(
 def group_records(records: Iterable[FileRecord]) -> list[Group]:
     """Put the files of one series together that say where they lie.
 
-    A picture that does not say where it lies stays on its own.
+    A picture that does not say where it lies stays on its own. Patients, studies and
+    modalities are never mixed, also where somebody gave them one series UID.
     """
-    groups: dict[str, list[FileRecord]] = {}
+    groups: dict[Hashable, list[FileRecord]] = {}
     for record in records:
-        is_slice = record.series_uid and record.is_placed
-        # "/" is in no UID, and a path without one is none
-        key = record.series_uid if is_slice else f"/{record.path}"
+        key: Hashable = record.path
+        if record.series_uid and record.is_placed:
+            whose = record.identity
+            modality = record.modality
+            key = record.series_uid, whose.study_uid, whose.patient_id, modality
         groups.setdefault(key, []).append(record)
     return [
         Group(tuple(members), members[0].series_uid, _label(members))
