@@ -66,3 +66,32 @@ def test_frames_without_geometry_are_kept_with_a_warning(tmp_path):
     assert image.shape == (11, 9, 3)
     assert image.geometry is None
     assert any("3 frames without geometry" in note for note in image.warnings)
+
+
+@pytest.mark.parametrize("described", [6, 8])
+def test_frames_that_are_not_all_described_are_refused(described, tmp_path):
+    dataset = enhanced(series(count=max(described, 7)))
+    dataset.NumberOfFrames = 7
+    dataset.PixelData = dataset.PixelData[: 7 * 2 * 9 * 11]
+    groups = dataset.PerFrameFunctionalGroupsSequence
+    dataset.PerFrameFunctionalGroupsSequence = groups[:described]
+    path = save(dataset, tmp_path / "a.dcm")
+    with pytest.raises(ReadError, match=f"7 frames, .* describe {described}") as no:
+        io.load(path)
+    assert no.value.path == path
+
+
+def test_what_is_said_of_all_frames_together_holds_without_a_word_of_each(tmp_path):
+    dataset = enhanced(series())
+    each = dataset.PerFrameFunctionalGroupsSequence[0]
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    shared.PixelValueTransformationSequence = each.get(
+        "PixelValueTransformationSequence",
+        shared.get("PixelValueTransformationSequence"),
+    )
+    del dataset.PerFrameFunctionalGroupsSequence
+    image = io.load(save(dataset, tmp_path / "a.dcm"))
+    assert image.unit == "HU"
+    assert image.geometry is None
+    stored = np.frombuffer(dataset.PixelData, "<u2").reshape(7, 9, 11)
+    assert np.array_equal(image.array[0].T, stored.astype(float) - 1024)

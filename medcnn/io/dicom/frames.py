@@ -4,9 +4,12 @@ References:
     [1] DICOM PS3.3 C.7.6.16, Multi-frame Functional Groups; A.70, Legacy Converted.
 """
 
+from pathlib import Path
+
 from pydicom.dataset import Dataset
 
-from medcnn.io.dicom.tags import sequence
+from medcnn.errors import ReadError
+from medcnn.io.dicom.tags import NOT_CONFORMANT, sequence
 
 __all__ = ["frame_headers"]
 
@@ -46,17 +49,29 @@ _SHARED = (
 )
 
 
-def frame_headers(dataset: Dataset, count: int) -> list[Dataset] | None:
+def frame_headers(
+    dataset: Dataset, count: int, path: Path | None
+) -> list[Dataset] | None:
     """Return one flat header for each frame, or None if the object is not enhanced.
 
     Args:
         dataset: The enhanced object.
         count: How many frames it holds.
+        path: The file, for errors.
+
+    Raises:
+        ReadError: If it describes more or fewer frames than it holds.
     """
     per_frame = sequence(dataset, "PerFrameFunctionalGroupsSequence")
-    if not per_frame or len(per_frame) != count:
-        return None
     shared = sequence(dataset, "SharedFunctionalGroupsSequence")
+    if not per_frame and not shared:
+        return None
+    if per_frame and len(per_frame) != count:
+        msg = (
+            f"it holds {count} frames, but (5200,9230) Per-frame Functional Groups "
+            f"describe {len(per_frame)}."
+        )
+        raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
     base = Dataset()
     for keyword in _SHARED:
         if keyword in dataset:
@@ -64,7 +79,7 @@ def frame_headers(dataset: Dataset, count: int) -> list[Dataset] | None:
     if shared:
         _add_macros(base, shared[0])
     headers = []
-    for group in per_frame:
+    for group in per_frame or [Dataset()] * count:
         header = Dataset()
         header.update(base)
         _add_macros(header, group)

@@ -114,7 +114,7 @@ def _make_plan(
 ) -> Plan:
     """Do what `make_plan` says."""
     layout = layout_of(dataset, keyword, path)
-    frames = frame_headers(dataset, layout.frames)
+    frames = frame_headers(dataset, layout.frames, path)
     headers = frames or [dataset]
     grey: tuple[GreyPlan, ...] = ()
     if check_photometric(layout, path):

@@ -67,7 +67,7 @@ def _planes(dataset: Dataset, plan: Plan, path: Path | None) -> tuple[Plane, ...
     if is_mosaic(dataset):
         base = _plane(dataset, dataset, plan, 0)
         return tiles_of(dataset, base, path)
-    headers = frame_headers(dataset, layout.frames)
+    headers = frame_headers(dataset, layout.frames, path)
     if headers is not None:
         return tuple(
             _plane(header, dataset, plan, at) for at, header in enumerate(headers)
