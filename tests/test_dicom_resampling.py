@@ -108,7 +108,10 @@ def test_missing_slices_are_filled_and_masked_on_request(lost, count, tmp_path):
     is_masked = image.padding.all(axis=(0, 1))
     assert np.flatnonzero(is_masked).tolist() == list(lost)
     text = " ".join(image.warnings)
-    assert f"{len(lost)} slices lie in gaps and are masked as padding" in text
+    which = (
+        "slice lies in a gap and is" if len(lost) == 1 else "slices lie in gaps and are"
+    )
+    assert f"{len(lost)} {which} masked as padding" in text
     assert all(f"{k} ({2.5 * k:.4g} mm)" in text for k in lost)
     assert f"resampled linearly to {count} slices every 2.5 mm" in text
 

@@ -173,7 +173,7 @@ def test_nothing_that_tells_repeats_apart_is_refused_with_the_number(cosines, tm
     slices = repeats(2, lambda *_: None, cosines=cosines)
     with pytest.raises(ReadError, match="7 of its 14 slices lie where another") as no:
         io.load(save_series(slices, tmp_path))
-    assert "Nothing in the headers tells them apart" in no.value.hint
+    assert "Nothing in the headers tells them apart as even volumes" in no.value.hint
 
 
 @pytest.mark.parametrize("keyword", ["AcquisitionNumber", "EchoNumbers", "TriggerTime"])
@@ -301,3 +301,52 @@ def test_a_refused_echo_of_an_object_leaves_the_other_one(tmp_path):
         assert "1 other image is refused" in " ".join(warnings)
     with pytest.raises(ReadError, match="echo time 6 ms: 1 slice is missing"):
         io.load(path, part=2)
+
+
+# ---- slices that lie evenly, but are not of one image
+
+
+def test_even_slices_of_magnitude_and_phase_are_two_images(tmp_path):
+    slices = series(oblique(), count=8, modality="MR")
+    for k, dataset in enumerate(slices):
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "MP"[k % 2]]
+    folder = save_series(slices, tmp_path)
+    assert titles(folder) == ["magnitude", "phase"]
+    images = io.load_study(folder).images
+    assert [image.shape for image in images] == [(11, 9, 4)] * 2
+    assert max(worst_error(image) for image in images) <= 0.501
+
+
+def test_even_slices_of_two_echo_times_are_one_volume_with_a_warning(tmp_path):
+    slices = series(count=8, modality="MR")
+    for k, dataset in enumerate(slices):
+        dataset.EchoTime = ["3", "6"][k % 2]
+    image = io.load(save_series(slices, tmp_path))
+    assert worst_error(image) <= 0.501
+    told = "its slices are not all of one kind: echo time 3 ms, echo time 6 ms"
+    assert told in image.warnings
+    assert io.describe_study(tmp_path)[0][0].warnings == image.warnings
+
+
+def test_a_value_that_differs_in_every_slice_is_not_told(tmp_path):
+    slices = series(count=5, modality="MR")
+    for k, dataset in enumerate(slices):
+        dataset.TemporalPositionIdentifier = k + 1
+    assert io.load(save_series(slices, tmp_path)).warnings == ()
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "PatientID", "Modality"])
+def test_one_series_uid_never_mixes_patients_studies_or_modalities(keyword, tmp_path):
+    slices = series(count=8)
+    for k, dataset in enumerate(slices):
+        dataset.PatientID = "1"
+        other = {"StudyInstanceUID": "1.2.3.4", "PatientID": "2", "Modality": "PT"}
+        if k % 2:
+            setattr(dataset, keyword, other[keyword])
+    folder = save_series(slices, tmp_path)
+    with pytest.raises(SeveralSeriesError, match="2 images") as several:
+        io.load(folder, series=slices[0].SeriesInstanceUID)
+    assert "share one series UID" in several.value.hint
+    images = io.load_study(folder).images
+    assert [image.shape for image in images] == [(11, 9, 4)] * 2
+    assert max(worst_error(image) for image in images) <= 0.501

@@ -10,7 +10,7 @@ from medcnn.geometry import Geometry
 from medcnn.io.dicom.grid import checked_axes, slice_geometry
 from medcnn.io.dicom.records import FileRecord, Plane
 from medcnn.io.dicom.resampling import Resampling, plan_resampling
-from medcnn.io.dicom.separate import Portion, separate
+from medcnn.io.dicom.separate import Portion, mixture, separate
 from medcnn.io.dicom.tags import NOT_CONFORMANT
 from medcnn.io.options import ReadOptions
 from medcnn.io.source import MAX_SAMPLES
@@ -111,10 +111,12 @@ def _is_alike(a: Plane, b: Plane) -> bool:
 
 
 def _group_titles(groups: Sequence[Sequence[Plane]]) -> list[str]:
-    """Describe groups; those that look alike are numbered by their coordinates."""
+    """Describe groups; those that look alike are numbered."""
     titles = [_group_title(group) for group in groups]
+    references = {group[0].reference for group in groups}
+    word = "coordinate system" if len(references) == len(groups) else "stack"
     return [
-        f"{title}, coordinate system {titles[:at].count(title) + 1}"
+        f"{title}, {word} {titles[:at].count(title) + 1}"
         if titles.count(title) > 1
         else title
         for at, title in enumerate(titles)
@@ -167,8 +169,8 @@ def _stacked(part: Part, portion: Portion, options: ReadOptions) -> Part:
         raise ReadError(msg, hint=NOT_CONFORMANT)
     _check_samples(columns * rows * len(part.planes))
     if stack.is_regular:
-        shape = (columns, rows, len(part.planes))
-        return replace(part, geometry=Geometry.from_lps(shape, stack.affine))
+        grid = Geometry.from_lps((columns, rows, len(part.planes)), stack.affine)
+        return replace(part, geometry=grid, warnings=mixture(part.planes))
     is_upright = stack.is_straight and stack.cosine > _MAX_UPRIGHT
     tilt, gaps = not is_upright, not stack.is_even
     refused = (tilt and not options.resample_tilt) or (gaps and not options.allow_gaps)
@@ -181,7 +183,7 @@ def _stacked(part: Part, portion: Portion, options: ReadOptions) -> Part:
     return replace(
         part,
         geometry=resampling.geometry,
-        warnings=resampling.warnings,
+        warnings=(*mixture(part.planes), *resampling.warnings),
         resampling=resampling,
     )
 
@@ -189,7 +191,7 @@ def _stacked(part: Part, portion: Portion, options: ReadOptions) -> Part:
 def _hint(is_distinct: bool, tilt: bool, gaps: bool) -> str:
     """Say what to do about slices that are no volume."""
     if not is_distinct:
-        return f"Nothing in the headers tells them apart. {_ONE_BY_ONE}"
+        return f"Nothing in the headers tells them apart as even volumes. {_ONE_BY_ONE}"
     wanted = ["resample_tilt"] * tilt + ["allow_gaps"] * gaps
     if not wanted:
         return _ONE_BY_ONE

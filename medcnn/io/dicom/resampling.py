@@ -248,7 +248,9 @@ def _gap_list(depths: FloatArray, in_gap: Mask) -> list[str]:
     first = float(depths[0])
     listed = ", ".join(f"{k} ({depths[k] - first:.4g} mm)" for k in inside[:_LISTED])
     more = ", ..." if len(inside) > _LISTED else ""
+    which = "1 slice lies in a gap and is"
+    if len(inside) > 1:
+        which = f"{len(inside)} slices lie in gaps and are"
     return [
-        f"{len(inside)} slices lie in gaps and are masked as padding; k (distance from "
-        f"the first slice): {listed}{more}"
+        f"{which} masked as padding; k (distance from the first slice): {listed}{more}"
     ]

@@ -6,7 +6,7 @@ else; so a key that changes from slice to slice never cuts a volume to pieces.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -16,15 +16,25 @@ from medcnn.io.dicom.keys import KINDS, REPEATS, Key, title_of
 from medcnn.io.dicom.records import Plane
 from medcnn.io.dicom.stack import Stack, places_of, stack_of
 
-__all__ = ["Portion", "separate"]
+__all__ = ["Portion", "mixture", "separate"]
 
 IntArray = npt.NDArray[np.intp]
 Judge = Callable[[Stack], bool]
 
 _LARGEST_SET = 3
 _LEAST_SLICES = 3
+_LISTED = 6
 _TELLING = frozenset({"component", "image type", "segment", "stack"})
 """Keys of which one value may stand for a single slice, such as a localizer."""
+
+_UNMIXED = ("component", "segment", "metabolite", "velocity", "label", "units")
+"""Keys of which no image has two values, even if its slices lie evenly."""
+
+_DOUBTFUL = (
+    *("echo time", "echo", "b", "time", "kernel", "contrast", "inversion time"),
+    *("flip angle", "kVp"),
+)
+"""Keys of which one image seldom has two values."""
 
 _SPOKEN = ("component", "echo time", "b", "gradient")
 """Keys that are told of parts also where others were enough to separate them."""
@@ -80,6 +90,44 @@ def separate(planes: Sequence[Plane], *, with_gaps: bool = False) -> list[Portio
     Returns:
         The parts, or one if nothing tells the planes apart or they are one even stack.
     """
+    portions = _by_place(planes, with_gaps=with_gaps)
+    return [one for each in portions for one in _unmixed(each, with_gaps=with_gaps)]
+
+
+def mixture(planes: Sequence[Plane]) -> tuple[str, ...]:
+    """Return a warning if the slices of one image were made in different ways.
+
+    A value that is another one in each slice counts slices, and is not told.
+    """
+    found = []
+    for name in _DOUBTFUL:
+        values = {plane.keys.get(name) for plane in planes}
+        if 1 < len(values) < len(planes):
+            found += [title_of(name, value) for value in sorted(values, key=_in_order)]
+    if not found:
+        return ()
+    listed = ", ".join(found[:_LISTED]) + ", ..." * (len(found) > _LISTED)
+    return (f"its slices are not all of one kind: {listed}",)
+
+
+def _unmixed(portion: Portion, *, with_gaps: bool) -> list[Portion]:
+    """Share a part out again if it mixes what no image mixes."""
+    varying = _varying(portion.planes)
+    names = tuple(name for name in _UNMIXED if name in varying)
+    if not names:
+        return [portion]
+    labels = _joined([_codes(portion.planes, name) for name in names])
+    found = []
+    for part in _portions(portion.planes, _Split(labels, names)):
+        for one in separate(part.planes, with_gaps=with_gaps):
+            titles = (portion.title, part.title, one.title)
+            title = ", ".join(words for words in titles if words)
+            found.append(replace(one, title=title))
+    return found
+
+
+def _by_place(planes: Sequence[Plane], *, with_gaps: bool) -> list[Portion]:
+    """Share planes out so that every part is an even stack, where that is possible."""
     whole = stack_of(planes)
     if _is_even(whole):
         return [_portion(planes, "")]
