@@ -20,7 +20,14 @@ from pydicom.dataset import Dataset
 from medcnn.errors import DecodeError
 from medcnn.io.dicom.layout import Layout
 from medcnn.io.dicom.lut import DISPLAY_MAX, read_lut, read_window
-from medcnn.io.dicom.tags import NOT_CONFORMANT, number, numbers, sequence, text
+from medcnn.io.dicom.tags import (
+    NOT_CONFORMANT,
+    is_there,
+    numbers,
+    sequence,
+    stated,
+    text,
+)
 
 __all__ = ["TABLE_BITS", "VALUE_MODALITIES", "GreyPlan", "plan_grey"]
 
@@ -118,6 +125,7 @@ class _Draft:
     steps: list[Step] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     is_display: bool = False
+    is_inverted: bool = False
 
     def add(self, step: Step, low: float, high: float) -> None:
         """Append a step whose output spans low to high."""
@@ -146,11 +154,12 @@ def plan_grey(
     """
     modality = text(dataset, "Modality").upper()
     draft = _Draft(*stored_range(layout))
-    _plan_modality(dataset, layout, draft, path)
+    _plan_modality(dataset, draft, path)
     chosen = "asked for" if as_values is not None else f"usual for {modality or 'it'}"
     if as_values is None:
         as_values = modality in VALUE_MODALITIES
     _note_unapplied(dataset, draft)
+    unit = _unit(dataset, modality, draft)
     if not as_values:
         _plan_voi(dataset, draft, path)
         _plan_polarity(dataset, layout, draft)
@@ -159,7 +168,7 @@ def plan_grey(
     return GreyPlan(
         layout=layout,
         steps=tuple(draft.steps),
-        unit=None if draft.is_display else _unit(dataset, modality, draft),
+        unit=None if draft.is_display or draft.is_inverted else unit,
         is_display=draft.is_display,
         padding=_padding(dataset, layout, draft),
         warnings=tuple(draft.warnings),
@@ -167,9 +176,7 @@ def plan_grey(
     )
 
 
-def _plan_modality(
-    dataset: Dataset, layout: Layout, draft: _Draft, path: Path | None
-) -> None:
+def _plan_modality(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
     """PS3.3 C.11.1: a table, or output = slope * stored + intercept.
 
     Raises:
@@ -177,17 +184,15 @@ def _plan_modality(
     """
     tables = sequence(dataset, "ModalityLUTSequence")
     if tables:
-        lut = read_lut(tables[0], path, is_signed=layout.is_signed)
+        lut = read_lut(tables[0], path, (draft.low, draft.high))
         words = f"modality LUT of {len(lut.entries)} entries from {lut.first}"
         draft.add(Step(words, lut, lut.key), lut.entries.min(), lut.entries.max())
         return
     if text(dataset, "Modality").upper() == "RTDOSE":
         _plan_dose(dataset, draft, path)
         return
-    slope, intercept = (
-        number(dataset, "RescaleSlope"),
-        number(dataset, "RescaleIntercept"),
-    )
+    slope = stated(dataset, "RescaleSlope", path)
+    intercept = stated(dataset, "RescaleIntercept", path)
     if slope is None and intercept is None:
         return
     gain, offset = 1.0 if slope is None else slope, intercept or 0.0
@@ -206,7 +211,7 @@ def _plan_dose(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
     Raises:
         DecodeError: If the scaling is 0.
     """
-    scale = number(dataset, "DoseGridScaling")
+    scale = stated(dataset, "DoseGridScaling", path)
     if scale is None:
         draft.warnings.append("it says no Dose Grid Scaling: values are not a dose")
         return
@@ -234,7 +239,7 @@ def _plan_voi(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
     """PS3.3 C.11.2: the first VOI LUT, else the first window, else nothing."""
     tables = sequence(dataset, "VOILUTSequence")
     if tables:
-        lut = read_lut(tables[0], path, is_signed=draft.low < 0)
+        lut = read_lut(tables[0], path, (draft.low, draft.high))
         words = (
             f"VOI LUT of {len(lut.entries)} entries of {lut.bits} bits from "
             f"{lut.first}, to 0..{DISPLAY_MAX:g}"
@@ -246,13 +251,18 @@ def _plan_voi(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
     if window is not None:
         draft.add(Step(window.words, window, (window,)), 0, DISPLAY_MAX)
         draft.is_display = True
-    elif text(dataset, "WindowWidth") or text(dataset, "WindowCenter"):
+    elif is_there(dataset, "WindowWidth") or is_there(dataset, "WindowCenter"):
         draft.warnings.append("its window is invalid and was treated as absent")
 
 
 def _plan_polarity(dataset: Dataset, layout: Layout, draft: _Draft) -> None:
     """PS3.3 C.11.6 and C.7.6.3.1.2: make high values bright."""
     shape = text(dataset, "PresentationLUTShape").upper()
+    if shape not in {"", "IDENTITY", "INVERSE"}:
+        draft.warnings.append(
+            "its Presentation LUT Shape is none that DICOM knows; treated as absent"
+        )
+        shape = ""
     is_one = layout.photometric == "MONOCHROME1"
     is_inverse = shape == "INVERSE" if shape else is_one
     if shape and is_inverse != is_one:
@@ -266,6 +276,7 @@ def _plan_polarity(dataset: Dataset, layout: Layout, draft: _Draft) -> None:
     reason = "Presentation LUT Shape INVERSE" if shape else "MONOCHROME1"
     words = f"{reason}: inverted, {total:g} - value"
     draft.add(Step(words, lambda v: total - v, (total,)), draft.low, draft.high)
+    draft.is_inverted = True
 
 
 def _padding(
@@ -278,10 +289,14 @@ def _padding(
     """
     kind = {"FloatPixelData": "Float", "DoubleFloatPixelData": "DoubleFloat"}
     prefix = kind.get(layout.keyword, "")
-    value = number(dataset, f"{prefix}PixelPaddingValue")
+    try:
+        value = stated(dataset, f"{prefix}PixelPaddingValue", None)
+        limit = stated(dataset, f"{prefix}PixelPaddingRangeLimit", None)
+    except DecodeError:
+        draft.warnings.append("its padding value cannot be read; no mask")
+        return None
     if value is None:
         return None
-    limit = number(dataset, f"{prefix}PixelPaddingRangeLimit")
     ends = [value, value if limit is None else limit]
     if layout.is_float:
         return min(ends), max(ends)
@@ -299,7 +314,7 @@ def _unit(dataset: Dataset, modality: str, draft: _Draft) -> str | None:
     """Return what modality values mean: HU, or what the file says."""
     kind = text(dataset, "RescaleType")
     # slope 1 and intercept 0 are no step, but say as well what the values are
-    is_stated = bool(draft.steps) or number(dataset, "RescaleSlope") is not None
+    is_stated = bool(draft.steps) or is_there(dataset, "RescaleSlope")
     if modality == "CT" and is_stated and kind in {"", "HU"}:
         return "HU"
     if modality == "RTDOSE":

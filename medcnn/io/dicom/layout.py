@@ -14,7 +14,7 @@ from pydicom.uid import (
 
 from medcnn.errors import DecodeError, NoPixelsError
 from medcnn.io.dicom.syntaxes import check_syntax
-from medcnn.io.dicom.tags import NOT_CONFORMANT, code, number
+from medcnn.io.dicom.tags import NOT_CONFORMANT, code, stated
 from medcnn.io.source import check_samples
 
 __all__ = ["CUT_OFF", "PIXEL_KEYWORDS", "Layout", "layout_of"]
@@ -97,16 +97,17 @@ def layout_of(dataset: Dataset, keyword: str, path: Path | None) -> Layout:
     """
     if not keyword:
         _refuse_without_pixels(dataset, path)
-    rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
+    rows, columns = _whole(dataset, "Rows", path), _whole(dataset, "Columns", path)
     if rows < 1 or columns < 1:
         msg = f"(0028,0010) Rows is {rows} and (0028,0011) Columns is {columns}"
         msg = f"{msg} (0 where absent), which is no picture."
         raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
-    frames = _whole(dataset, "NumberOfFrames", 1)
-    samples = _whole(dataset, "SamplesPerPixel", 1)
+    frames = _whole(dataset, "NumberOfFrames", path, 1)
+    samples = _whole(dataset, "SamplesPerPixel", path, 1)
     check_samples(path, columns, rows, max(frames, 1), samples)
-    allocated = _whole(dataset, "BitsAllocated", _FLOAT_ALLOCATIONS.get(keyword, 0))
-    stored = _whole(dataset, "BitsStored", allocated)
+    usual = _FLOAT_ALLOCATIONS.get(keyword, 0)
+    allocated = _whole(dataset, "BitsAllocated", path, usual)
+    stored = _whole(dataset, "BitsStored", path, allocated)
     layout = Layout(
         rows=rows,
         columns=columns,
@@ -122,7 +123,7 @@ def layout_of(dataset: Dataset, keyword: str, path: Path | None) -> Layout:
         and _choice(dataset, "PlanarConfiguration", "(0028,0006)", path),
     )
     check_syntax(layout.syntax, path)
-    _check_bits(layout, _whole(dataset, "HighBit", stored - 1), path)
+    _check_bits(layout, _whole(dataset, "HighBit", path, stored - 1), path)
     return layout
 
 
@@ -149,9 +150,16 @@ def _refuse_without_pixels(dataset: Dataset, path: Path | None) -> NoReturn:
     raise NoPixelsError(msg, path=path, hint=hint)
 
 
-def _whole(dataset: Dataset, keyword: str, default: int = 0) -> int:
-    """Return an attribute as a whole number, or the default where it is absent."""
-    value = number(dataset, keyword)
+def _whole(dataset: Dataset, keyword: str, path: Path | None, default: int = 0) -> int:
+    """Return an attribute as a whole number, or the default where it is absent.
+
+    Raises:
+        DecodeError: If it is there and no whole number.
+    """
+    value = stated(dataset, keyword, path)
+    if value is not None and value != int(value):
+        msg = f"{keyword} is {value:g}, which is not a whole number."
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     return default if value is None else int(value)
 
 
@@ -161,7 +169,7 @@ def _choice(dataset: Dataset, keyword: str, tag: str, path: Path | None) -> bool
     Raises:
         DecodeError: If it is neither.
     """
-    value = _whole(dataset, keyword)
+    value = _whole(dataset, keyword, path)
     if value not in {0, 1}:
         msg = f"{tag} {keyword} is {value}, not 0 or 1."
         raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)

@@ -4,6 +4,7 @@ References:
     [1] DICOM PS3.3 C.11.1 Modality LUT, C.11.2 VOI LUT.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,14 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from medcnn.errors import DecodeError
-from medcnn.io.dicom.tags import NOT_CONFORMANT, is_big_endian, numbers, text
+from medcnn.io.dicom.tags import (
+    NOT_CONFORMANT,
+    bytes_in_order,
+    is_big_endian,
+    is_implicit,
+    numbers,
+    text,
+)
 
 __all__ = ["DISPLAY_MAX", "Lut", "Window", "read_lut", "read_window"]
 
@@ -97,13 +105,13 @@ class Window:
         return np.asarray(np.clip(share, 0, 1) * DISPLAY_MAX)
 
 
-def read_lut(item: Dataset, path: Path | None, *, is_signed: bool) -> Lut:
+def read_lut(item: Dataset, path: Path | None, span: tuple[float, float]) -> Lut:
     """Read one item of a Modality or VOI LUT Sequence.
 
     Args:
         item: The item, with (0028,3002) LUT Descriptor and (0028,3006) LUT Data.
         path: The file, for errors.
-        is_signed: Whether the input values can be negative.
+        span: Smallest and largest input value that can occur.
 
     Raises:
         DecodeError: If descriptor and data contradict each other.
@@ -115,9 +123,12 @@ def read_lut(item: Dataset, path: Path | None, *, is_signed: bool) -> Lut:
     count, first, bits = (int(part) for part in descriptor)
     # PS3.3 C.11.1.1: 0 entries mean 65536, which does not fit the field.
     count = count % 65536 or 65536
-    if is_signed and first >= 32768:
+    # Its VR is US or SS, and the wrong one is often taken, so the inputs decide.
+    if first >= 32768 and first > span[1] and span[0] < 0:
         first -= 65536
-    entries = _entries(item, count)
+    elif first < 0 <= span[0] and is_implicit(item):
+        first += 65536
+    entries = _entries(item, count, bits)
     if entries is None or not 1 <= bits <= 16:
         msg = f"its look-up table does not hold {count} entries of {bits} bits."
         raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
@@ -128,26 +139,37 @@ def read_lut(item: Dataset, path: Path | None, *, is_signed: bool) -> Lut:
 
 def read_window(dataset: Dataset) -> Window | None:
     """Return the first window of a data set, or None where there is no valid one."""
-    centers = numbers(dataset, "WindowCenter")
-    widths = numbers(dataset, "WindowWidth")
-    if not centers or not widths:
+    centers, center = _parts(dataset, "WindowCenter")
+    widths, width = _parts(dataset, "WindowWidth")
+    if center is None or width is None:
         return None
     function = text(dataset, "VOILUTFunction").upper() or "LINEAR"
     least = 1.0 if function == "LINEAR" else np.finfo(np.float64).tiny
-    if function not in _FUNCTIONS or widths[0] < least:
+    if function not in _FUNCTIONS or width < least:
         return None
-    return Window(centers[0], widths[0], function, min(len(centers), len(widths)))
+    return Window(center, width, function, min(centers, widths))
 
 
-def _entries(item: Dataset, count: int) -> npt.NDArray[np.integer] | None:
+def _parts(dataset: Dataset, keyword: str) -> tuple[int, float | None]:
+    """Return how many values an attribute has, and the first if it is a number."""
+    parts = text(dataset, keyword).split("\\")
+    try:
+        first = float(parts[0])
+    except ValueError:
+        return 0, None
+    is_number = math.isfinite(first) and "_" not in parts[0]
+    return sum(map(bool, parts)), first if is_number else None
+
+
+def _entries(item: Dataset, count: int, bits: int) -> npt.NDArray[np.integer] | None:
     """Return LUT Data as `count` unsigned integers, or None if it is of another size.
 
     Entries of up to 8 bits come one or two bytes apart; the data's length tells.
     """
     value = item.get("LUTData")
     if isinstance(value, bytes):
-        if len(value) in {count, count + 1}:
-            return np.frombuffer(value, np.uint8)[:count]
+        if bits <= 8 and len(value) in {count, count + 1}:
+            return np.frombuffer(bytes_in_order(item, "LUTData"), np.uint8)[:count]
         order = ">" if is_big_endian(item) else "<"
         found = np.frombuffer(value[: len(value) // 2 * 2], f"{order}u2")
     else:
@@ -155,6 +177,6 @@ def _entries(item: Dataset, count: int) -> npt.NDArray[np.integer] | None:
         if found.dtype.kind not in "iu":
             return None
         found = found.astype(np.int64) & 0xFFFF
-        if len(found) == (count + 1) // 2 < count:
+        if bits <= 8 and len(found) == (count + 1) // 2 < count:
             return found.astype("<u2").view(np.uint8)[:count]
     return found if len(found) == count else None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from medcnn.errors import DecodeError
-from medcnn.io.dicom.tags import NOT_CONFORMANT, is_big_endian, numbers
+from medcnn.io.dicom.tags import NOT_CONFORMANT, bytes_in_order, is_big_endian, numbers
 
 __all__ = ["Palette", "read_palette"]
 
@@ -104,6 +104,7 @@ def _column(
     plain = _bytes(dataset, f"{colour}PaletteColorLookupTableData", order)
     if plain is not None:
         if len(plain) in {count, count + 1} and bits == 8:
+            plain = _in_order(dataset, f"{colour}PaletteColorLookupTableData", plain)
             return np.frombuffer(plain, np.uint8, count).astype(np.int64)
         if len(plain) != 2 * count:
             return None
@@ -112,9 +113,20 @@ def _column(
     if packed is None or bits not in {8, 16}:
         return None
     kind = "u1" if bits == 8 else f"{order}u2"
+    if bits == 8:
+        keyword = f"Segmented{colour}PaletteColorLookupTableData"
+        packed = _in_order(dataset, keyword, packed)
     codes = np.frombuffer(packed[: len(packed) // (bits // 8) * (bits // 8)], kind)
     found = _expand(codes.astype(np.int64).tolist(), count, bits)
     return None if found is None else np.array(found, np.int64)
+
+
+def _in_order(dataset: Dataset, keyword: str, found: bytes) -> bytes:
+    """Return the bytes of a table one after the other; words were parsed as numbers."""
+    if isinstance(dataset[keyword].value, bytes):
+        return bytes_in_order(dataset, keyword)
+    order = ">" if is_big_endian(dataset) else "<"
+    return np.frombuffer(found, f"{order}u2").astype("<u2").tobytes()
 
 
 def _bytes(dataset: Dataset, keyword: str, order: str) -> bytes | None:

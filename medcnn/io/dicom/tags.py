@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.sequence import Sequence
@@ -21,11 +22,15 @@ __all__ = [
     "FOREIGN_ERRORS",
     "NOT_CONFORMANT",
     "broken_as_decode_error",
+    "bytes_in_order",
     "code",
     "is_big_endian",
+    "is_implicit",
+    "is_there",
     "number",
     "numbers",
     "sequence",
+    "stated",
     "text",
 ]
 
@@ -108,10 +113,66 @@ def is_big_endian(dataset: Dataset) -> bool:
     return is_little is False
 
 
+def is_implicit(dataset: Dataset) -> bool:
+    """Say whether a data set or item was read without value representations."""
+    return bool(getattr(dataset, "original_encoding", (None, None))[0])
+
+
+def bytes_in_order(dataset: Dataset, keyword: str) -> bytes:
+    """Return an attribute's bytes as they follow each other, whatever their order.
+
+    References:
+        [1] DICOM PS3.5 7.3: OW of big-endian files has the bytes of each word swapped.
+    """
+    element = dataset[keyword]
+    raw = bytes(element.value)
+    if not is_big_endian(dataset) or element.VR != "OW":
+        return raw
+    swapped = bytearray(raw)
+    even = len(raw) // 2 * 2
+    swapped[0:even:2], swapped[1:even:2] = raw[1:even:2], raw[0:even:2]
+    return bytes(swapped)
+
+
 def number(dataset: Dataset, keyword: str) -> float | None:
     """Return an attribute's first finite number, or None."""
     found = numbers(dataset, keyword)
     return found[0] if found else None
+
+
+def is_there(dataset: Dataset, keyword: str) -> bool:
+    """Say whether an attribute says anything, whether it can be read or not."""
+    try:
+        tag = _tag(keyword)
+        value = dataset[tag].value if tag in dataset else None
+    except FOREIGN_ERRORS:
+        return True
+    if isinstance(value, str | bytes):
+        return bool(value.strip())
+    return value is not None and (not hasattr(value, "__len__") or len(value) > 0)
+
+
+def stated(dataset: Dataset, keyword: str, path: Path | None) -> float | None:
+    """Return the number on which the meaning of pixels depends.
+
+    What is there and cannot be read ("2,5") is not the same as absent.
+
+    Returns:
+        None only if the attribute is absent or empty.
+
+    Raises:
+        DecodeError: If it is there and no finite number, or several.
+    """
+    if not is_there(dataset, keyword):
+        return None
+    found = set(numbers(dataset, keyword))
+    # Python reads 2_5 as 25
+    if len(found) != 1 or "_" in text(dataset, keyword):
+        tag = _tag(keyword)
+        where = f"({tag.group:04X},{tag.element:04X}) {dictionary_description(tag)}"
+        msg = f"{where} cannot be read: it is not one number."
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
+    return found.pop()
 
 
 @contextmanager
