@@ -11,11 +11,13 @@ from pydicom.uid import ImplicitVRLittleEndian
 from medcnn import io
 from medcnn.errors import DecodeError
 
+_EXPLICIT_LITTLE = (False, True)
+
 
 def with_raw(dataset, keyword, kind, value):
     """Put bytes into a data set that pydicom would not write by itself."""
     tag = Tag(keyword)
-    raw = RawDataElement(tag, kind, len(value), value, 0, False, True)
+    raw = RawDataElement(tag, kind, len(value), value, 0, *_EXPLICIT_LITTLE)
     dataset._dict[tag] = raw
     return dataset
 
@@ -48,7 +50,7 @@ def test_padded_rescale_slope_is_read(value, tmp_path):
 )
 def test_layout_that_cannot_be_read_is_refused(keyword, value, tmp_path):
     dataset = with_raw(picture(RAMP_12), keyword, "LO", value)
-    with pytest.raises(DecodeError, match="not one number|whole number"):
+    with pytest.raises(DecodeError, match=r"not one number|whole number"):
         io.load(save(dataset, tmp_path / "a.dcm"))
 
 

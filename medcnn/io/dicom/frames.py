@@ -39,14 +39,36 @@ _MACROS = (
 )
 """Later ones win where two carry the same attribute."""
 
-_SHARED = (
-    "Modality",
-    "PresentationLUTShape",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "PixelRepresentation",
-    "Units",
+_VALUES = (
+    "ModalityLUTSequence",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
 )
+_DISPLAY = (
+    "VOILUTSequence",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+)
+_REPLACED = {
+    "PixelValueTransformationSequence": _VALUES,
+    "FrameVOILUTSequence": _DISPLAY,
+}
+"""What a macro says instead of the object, so that the two are never mixed."""
+
+_MAPPING = "RealWorldValueMappingSequence"
+
+_SHARED = (
+    *("Modality", "PresentationLUTShape", "PixelRepresentation", "Units"),
+    *(
+        f"{kind}PixelPadding{what}"
+        for kind in ("", "Float", "DoubleFloat")
+        for what in ("Value", "RangeLimit")
+    ),
+    *(*_VALUES, *_DISPLAY, _MAPPING, "RedPaletteColorLookupTableDescriptor"),
+)
+"""What holds for every frame unless its macros say otherwise."""
 
 
 def frame_headers(
@@ -60,7 +82,8 @@ def frame_headers(
         path: The file, for errors.
 
     Raises:
-        ReadError: If it describes more or fewer frames than it holds.
+        ReadError: If it describes more or fewer frames than it holds, or says of some
+            frames only what their values mean.
     """
     per_frame = sequence(dataset, "PerFrameFunctionalGroupsSequence")
     shared = sequence(dataset, "SharedFunctionalGroupsSequence")
@@ -72,6 +95,7 @@ def frame_headers(
             f"describe {len(per_frame)}."
         )
         raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
+    _check_values(per_frame, shared, path)
     base = Dataset()
     for keyword in _SHARED:
         if keyword in dataset:
@@ -87,9 +111,36 @@ def frame_headers(
     return headers
 
 
+def _check_values(
+    per_frame: list[Dataset], shared: list[Dataset], path: Path | None
+) -> None:
+    """Refuse frames of which some say what their values mean and others do not.
+
+    Raises:
+        ReadError: If there are such.
+
+    References:
+        [1] DICOM PS3.3 C.7.6.16.1: a macro is shared, or there for every frame.
+    """
+    keyword = "PixelValueTransformationSequence"
+    if shared and sequence(shared[0], keyword):
+        return
+    lacking = sum(not sequence(group, keyword) for group in per_frame)
+    if 0 < lacking < len(per_frame):
+        msg = (
+            f"(0028,9145) Pixel Value Transformation is missing in {lacking} of its "
+            f"{len(per_frame)} frames."
+        )
+        raise ReadError(msg, path=path, hint=NOT_CONFORMANT)
+
+
 def _add_macros(header: Dataset, group: Dataset) -> None:
     """Copy the attributes of a group's macros into a flat header."""
     for keyword in _MACROS:
-        macro = group.get(keyword)
+        macro = sequence(group, keyword)
         if macro:
+            for replaced in _REPLACED.get(keyword, ()):
+                header.pop(replaced, None)
             header.update(macro[0])
+    if _MAPPING in group:
+        header[_MAPPING] = group[_MAPPING]

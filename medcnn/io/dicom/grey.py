@@ -312,6 +312,11 @@ def _padding(
 
 def _unit(dataset: Dataset, modality: str, draft: _Draft) -> str | None:
     """Return what modality values mean: HU, or what the file says."""
+    tables = sequence(dataset, "ModalityLUTSequence")
+    if tables:
+        # (0028,3004) is free text of the writer, but HU and OD are defined
+        kind = text(tables[0], "ModalityLUTType").upper()
+        return kind if kind in {"HU", "OD"} else None
     kind = text(dataset, "RescaleType")
     # slope 1 and intercept 0 are no step, but say as well what the values are
     is_stated = bool(draft.steps) or is_there(dataset, "RescaleSlope")

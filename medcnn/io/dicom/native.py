@@ -46,9 +46,11 @@ def native_pixels(dataset: Dataset, layout: Layout, path: Path | None) -> Pixels
         raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     _check_length(len(raw), layout, path)
     if layout.allocated <= 8 and is_words and order == ">":
+        if len(raw) % 2:
+            msg = f"its pixels are cut off: {len(raw)} bytes are no whole words."
+            raise DecodeError(msg, path=path, hint=CUT_OFF)
         # PS3.5 8.1.2: bytes in big-endian words come pairwise swapped.
-        even = raw[: len(raw) // 2 * 2]
-        raw = np.frombuffer(even, "u2").byteswap().tobytes()
+        raw = np.frombuffer(raw, "u2").byteswap().tobytes()
     count = int(np.prod(layout.shape))
     if layout.allocated == 1:
         bits = np.frombuffer(raw, np.uint8)
