@@ -1,6 +1,7 @@
 """TIFF pictures of every layout against tifffile and Pillow."""
 
 import io as bytes_io
+import struct
 
 import numpy as np
 import PIL.Image
@@ -8,6 +9,7 @@ import pytest
 
 from medcnn import io
 from medcnn.errors import DecodeError, ReadError, SeveralSeriesError
+from medcnn.io.tiff_directories import exif_turn
 
 tifffile = pytest.importorskip("tifffile")
 
@@ -230,3 +232,54 @@ def test_a_slide_is_refused_with_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(DecodeError, match="at most 1000") as caught:
         io.load(written(tmp_path / "a.tif", GREY, tile=(16, 16)))
     assert "open_slide" in str(caught.value)
+
+
+@pytest.mark.parametrize("coding", [None, "packbits"])
+def test_a_predictor_where_none_is_defined_is_refused(coding, tmp_path):
+    path = written(tmp_path / "a.tif", GREY.astype("u2"), compression="lzw")
+    raw = bytearray(written(path, GREY, compression=coding).read_bytes())
+    with tifffile.TiffFile(path) as file:
+        entry = file.pages[0].tags["Software"].offset
+    raw[entry : entry + 12] = struct.pack("<HHII", 317, 3, 1, 2)
+    path.write_bytes(raw)
+    with pytest.raises(DecodeError, match="predictor, which is not defined"):
+        io.load(path)
+
+
+@pytest.mark.parametrize("samples", [2, 4])
+def test_grey_channels_that_are_not_alpha_are_not_dropped(samples, tmp_path):
+    pixels = RNG.integers(0, 256, (9, 11, samples)).astype(np.uint8)
+    options = {"photometric": "minisblack", "planarconfig": "contig"}
+    path = written(tmp_path / "a.tif", pixels, **options)
+    with pytest.raises(DecodeError, match=f"has {samples} grey channels"):
+        io.load(path)
+
+
+def test_a_picture_below_another_is_no_page(tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        file.write(GREY, subifds=1)
+        file.write(GREY[::2, ::2], subfiletype=1)
+        file.write(GREY[:9])
+    assert [image.shape for image in io.load_study(path).images] == [
+        (90, 70, 1),
+        (90, 9, 1),
+    ]
+
+
+def test_text_that_lies_outside_the_file_hides_no_picture(tmp_path):
+    path = written(tmp_path / "a.tif", GREY)
+    with tifffile.TiffFile(path) as file:
+        entry = file.pages[0].tags["Software"].offset
+    raw = bytearray(path.read_bytes())
+    raw[entry + 4 : entry + 12] = struct.pack("<II", 500, 10**6)
+    path.write_bytes(raw)
+    np.testing.assert_array_equal(io.load(path).picture(), GREY)
+
+
+def test_a_broken_entry_of_exif_hides_no_orientation():
+    maker = struct.pack("<HHII", 258, 3, 500, 10**6)
+    turn = struct.pack("<HHII", 274, 3, 1, 6)
+    block = b"II*\0" + struct.pack("<IH", 8, 2) + maker + turn
+    assert exif_turn(block) == 6
+    assert exif_turn(block[:-12]) == 1

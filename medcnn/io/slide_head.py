@@ -36,7 +36,7 @@ def is_whole_slide(path: Path, head: bytes, *, most_samples: int) -> bool:
         return False
     first, others = found[0], found[1:]
     is_pyramid = _SUB_DIRECTORIES in first.counts or any(
-        one.numbers.get(_SUBFILE, 0) & _REDUCED for one in others
+        one.first(_SUBFILE) & _REDUCED for one in others
     )
     is_aperio = first.words.startswith(b"Aperio")
     return is_pyramid or is_aperio or _samples(first) > most_samples
@@ -58,8 +58,8 @@ def _directories(path: Path) -> tuple[Directory, ...]:
 
 def _is_colour_in_tiles(directory: Directory) -> bool:
     """Say whether a directory is of a picture as slides are stored."""
-    is_colour = directory.numbers.get(_SAMPLES, 1) in {3, 4}
-    is_bytes = directory.numbers.get(_BITS, 1) == 8
+    is_colour = directory.first(_SAMPLES, 1) in {3, 4}
+    is_bytes = directory.first(_BITS, 1) == 8
     return is_colour and is_bytes and _TILE_WIDTH in directory.numbers
 
 
@@ -67,5 +67,5 @@ def _samples(directory: Directory) -> int:
     """Return how many numbers a directory's picture declares."""
     total = 1
     for tag in (_WIDTH, _HEIGHT, _SAMPLES):
-        total *= directory.numbers.get(tag, 1)
+        total *= directory.first(tag, 1)
     return total

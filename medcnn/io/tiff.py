@@ -7,7 +7,6 @@ References:
     [1] TIFF 6.0 sections 3 to 5, 8 and 18 to 22.
 """
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from medcnn.io.parts import chosen
 from medcnn.io.picture import drop_alpha, simplify, turn, turn_words
 from medcnn.io.regular import open_regular
 from medcnn.io.source import check_samples
-from medcnn.io.tiff_tags import BrokenTiffError, Tags, pages_of, tag
+from medcnn.io.tiff_directories import Directory, tiff_directories
 
 __all__ = ["describe_all", "read", "read_all"]
 
@@ -36,6 +35,7 @@ _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR = 262, 274, 277, 284
 _COLOUR_MAP, _EXTRA, _FORMAT, _ICC, _DEPTH = 320, 338, 339, 34675, 32997
 _WHITE_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 2, 3, 6
 _JPEG = 7
+_PREDICTOR, _WITHOUT_PREDICTOR = 317, frozenset({1, 32773})
 _CODINGS = {1: "none", 5: "LZW", 7: "JPEG", 8: "deflate", 32773: "PackBits",
             32946: "deflate", 2: "CCITT", 3: "CCITT", 4: "CCITT"}  # fmt: skip
 _OTHER_CODINGS = {6: "old JPEG", 33003: "JPEG 2000", 33005: "JPEG 2000", 34712:
@@ -69,7 +69,7 @@ class _Page:
     """
 
     index: int
-    tags: Tags
+    tags: Directory
     title: str
     number: int
     count: int
@@ -77,17 +77,17 @@ class _Page:
     @property
     def samples(self) -> int:
         """Numbers per pixel."""
-        return tag(self.tags, _SAMPLES, 1)
+        return self.tags.first(_SAMPLES, 1)
 
     @property
     def bits(self) -> int:
         """Bits of each number."""
-        return tag(self.tags, _BITS, 1)
+        return self.tags.first(_BITS, 1)
 
     @property
     def orientation(self) -> int:
         """1 to 8; what is none of them is 1."""
-        turned = tag(self.tags, _ORIENTATION, 1)
+        turned = self.tags.first(_ORIENTATION, 1)
         return turned if 1 <= turned <= 8 else 1
 
 
@@ -145,13 +145,8 @@ def _pages(path: Path) -> list[_Page]:
     Raises:
         DecodeError: If the directories are broken, or there is no full page.
     """
-    try:
-        with open_regular(path) as file:
-            found = pages_of(file)
-    except (BrokenTiffError, OSError, struct.error) as error:
-        msg = f"its TIFF directories are broken or cut off: {error}."
-        raise DecodeError(msg, path=path, hint="Copy the file again.") from error
-    full = [(n, one) for n, one in enumerate(found) if not tag(one, _SUBFILE) & 5]
+    found = [one for one in tiff_directories(path) if one.is_page]
+    full = [(n, one) for n, one in enumerate(found) if not one.first(_SUBFILE) & 5]
     if not full:
         msg = f"none of its {len(found)} TIFF pages is a full picture."
         raise DecodeError(msg, path=path)
@@ -162,11 +157,11 @@ def _pages(path: Path) -> list[_Page]:
     ]
 
 
-def _title(tags: Tags, number: int, count: int) -> str:
+def _title(tags: Directory, number: int, count: int) -> str:
     """Say which page it is; nothing if it is the only one."""
     if count == 1:
         return ""
-    size = f"{tag(tags, _COLUMNS)} x {tag(tags, _ROWS)}"
+    size = f"{tags.first(_COLUMNS)} x {tags.first(_ROWS)}"
     return f"page {number} of {count}, {size}"
 
 
@@ -176,7 +171,7 @@ def _check(page: _Page, path: Path) -> None:
     Raises:
         DecodeError: If it is.
     """
-    columns, rows = tag(page.tags, _COLUMNS), tag(page.tags, _ROWS)
+    columns, rows = page.tags.first(_COLUMNS), page.tags.first(_ROWS)
     try:
         check_samples(path, columns, rows, page.samples)
     except DecodeError as error:
@@ -191,10 +186,11 @@ def _check(page: _Page, path: Path) -> None:
 
 def _refusal(page: _Page) -> str:
     """Say what is not read about a page; empty if it is read."""
-    colour = tag(page.tags, _PHOTOMETRIC, 1)
-    coding = tag(page.tags, _COMPRESSION, 1)
-    depth = tag(page.tags, _DEPTH, 1)
-    numbers = tag(page.tags, _FORMAT, 1)
+    colour = page.tags.first(_PHOTOMETRIC, 1)
+    coding = page.tags.first(_COMPRESSION, 1)
+    depth = page.tags.first(_DEPTH, 1)
+    numbers = page.tags.first(_FORMAT, 1)
+    alpha = page.tags.first(_EXTRA) in {1, 2}
     white = colour == _WHITE_IS_ZERO and numbers != 1
     reasons = (
         (
@@ -206,9 +202,20 @@ def _refusal(page: _Page) -> str:
         (colour == _YCBCR and coding != _JPEG, "is YCbCr without JPEG"),
         (depth != 1, f"is a volume of {depth} slices"),
         (numbers not in _FORMATS, f"has numbers of format {numbers}"),
-        (len({*page.tags.get(_BITS, (1,))}) != 1, "has channels of unequal depth"),
+        (
+            len({*page.tags.numbers.get(_BITS, (1,))}) != 1,
+            "has channels of unequal depth",
+        ),
         (page.bits > 32, f"has numbers of {page.bits} bits; 8, 16 and 32 are read"),
         (page.samples not in {1, 2, 3, 4}, f"has {page.samples} channels"),
+        (
+            colour <= 1 and (page.samples == 4 or (page.samples == 2 and not alpha)),
+            f"has {page.samples} grey channels",
+        ),
+        (
+            page.tags.first(_PREDICTOR, 1) != 1 and coding in _WITHOUT_PREDICTOR,
+            "has a predictor, which is not defined for its coding",
+        ),
         (
             white and numbers != 4,
             f"has white at zero and {_FORMATS.get(numbers)} numbers",
@@ -222,7 +229,7 @@ def _image(page: _Page, content: bytes, path: Path) -> Image:
     _check(page, path)
     pixels = _decoded(page, content, path)
     pixels, steps = _meaning(page, pixels, path)
-    extra = tag(page.tags, _EXTRA)
+    extra = page.tags.first(_EXTRA)
     pixels, dropped, doubts = drop_alpha(pixels, is_premultiplied=extra == 1)
     pixels, simpler = simplify(pixels)
     return Image.from_picture(
@@ -246,14 +253,14 @@ def _decoded(page: _Page, content: bytes, path: Path) -> Pixels:
     Raises:
         DecodeError: If libtiff refuses them, or they have another shape.
     """
-    rows, columns = tag(page.tags, _ROWS), tag(page.tags, _COLUMNS)
+    rows, columns = page.tags.first(_ROWS), page.tags.first(_COLUMNS)
     try:
         pixels = imagecodecs.tiff_decode(content, index=page.index)
     except _BROKEN as error:
         msg = "its TIFF picture cannot be decoded."
         hint = "The file is broken or cut off; copy it again."
         raise DecodeError(msg, path=path, hint=hint) from error
-    if tag(page.tags, _PLANAR, 1) == 2 and page.samples > 1:
+    if page.tags.first(_PLANAR, 1) == 2 and page.samples > 1:
         pixels = np.moveaxis(pixels.reshape(-1, rows, columns), 0, 2)
     shape = (rows, columns, page.samples)
     if pixels.size != rows * columns * page.samples:
@@ -268,7 +275,7 @@ def _meaning(page: _Page, pixels: Pixels, path: Path) -> tuple[Pixels, list[str]
     Raises:
         DecodeError: If a palette is too short.
     """
-    colour = tag(page.tags, _PHOTOMETRIC, 1)
+    colour = page.tags.first(_PHOTOMETRIC, 1)
     if colour == _PALETTE:
         return _coloured(page, pixels, path), ["palette applied"]
     steps = []
@@ -291,7 +298,7 @@ def _coloured(page: _Page, pixels: Pixels, path: Path) -> Pixels:
     Raises:
         DecodeError: If the palette is too short.
     """
-    table = np.array(page.tags.get(_COLOUR_MAP, ()), np.uint32)
+    table = np.array(page.tags.numbers.get(_COLOUR_MAP, ()), np.uint32)
     if page.bits not in {1, 2, 4, 8} or table.size != 3 * 2**page.bits:
         msg = f"its palette has {table.size} numbers; {3 * 2**page.bits} are needed."
         raise DecodeError(msg, path=path, hint=_HINT)
@@ -301,16 +308,16 @@ def _coloured(page: _Page, pixels: Pixels, path: Path) -> Pixels:
 
 def _stored_words(page: _Page) -> str:
     """Say what is stored."""
-    coding = _CODINGS.get(tag(page.tags, _COMPRESSION, 1), "")
+    coding = _CODINGS.get(page.tags.first(_COMPRESSION, 1), "")
     packed = "" if coding == "none" else f", {coding}"
-    kind = _FORMATS.get(tag(page.tags, _FORMAT, 1), "")
+    kind = _FORMATS.get(page.tags.first(_FORMAT, 1), "")
     return f"stored values: TIFF, {page.bits} bit {kind}{packed}"
 
 
 def _notes(page: _Page) -> tuple[str, ...]:
     """Say what a reader of the picture would want to know."""
     notes = []
-    if page.tags.get(_ICC):
+    if page.tags.counts.get(_ICC):
         notes.append("an ICC colour profile is left alone")
     return tuple(notes)
 
@@ -326,10 +333,10 @@ def _doubtful(pixels: Pixels) -> tuple[str, ...]:
 def _description(page: _Page, path: Path) -> Description:
     """Describe one page."""
     _check(page, path)
-    columns, rows = tag(page.tags, _COLUMNS), tag(page.tags, _ROWS)
+    columns, rows = page.tags.first(_COLUMNS), page.tags.first(_ROWS)
     if page.orientation >= 5:
         columns, rows = rows, columns
-    is_palette = tag(page.tags, _PHOTOMETRIC, 1) == _PALETTE
+    is_palette = page.tags.first(_PHOTOMETRIC, 1) == _PALETTE
     return Description(
         source=path,
         kind="tiff",

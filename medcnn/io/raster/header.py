@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcnn.errors import DecodeError
-from medcnn.io.tiff_tags import exif_turn
+from medcnn.io.tiff_directories import exif_turn
 
 __all__ = ["RasterHeader", "raster_header"]
 
