@@ -375,3 +375,39 @@ def test_what_is_written_is_good_for_the_standards_own_tool(tool, tmp_path):
     )
     assert "header IS GOOD" in done.stdout
     assert "nifti_image IS GOOD" in done.stdout
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_a_pair_named_in_capitals_is_a_pair(ending, tmp_path):
+    nib.Nifti1Pair(VALUES, AFFINE).to_filename(tmp_path / f"a.img{ending}")
+    for half in ("hdr", "img"):
+        path = tmp_path / f"a.{half}{ending}"
+        path.rename(tmp_path / path.name.upper())
+    for name in ("A.HDR", "A.IMG", "."):
+        path = tmp_path / (name if name == "." else f"{name}{ending.upper()}")
+        np.testing.assert_array_equal(io.load(path).array[0], VALUES)
+
+
+def test_a_header_that_is_alone_is_never_read_as_voxels(tmp_path):
+    nib.Nifti1Pair(VALUES, AFFINE).to_filename(tmp_path / "a.img")
+    alone = (tmp_path / "a.hdr").rename(tmp_path / "b.nii")
+    alone.write_bytes(alone.read_bytes() + (tmp_path / "a.img").read_bytes())
+    with pytest.raises(DecodeError, match="begin at byte 0; from 348"):
+        io.load(alone)
+
+
+def test_a_negative_size_turns_nothing_round(tmp_path):
+    image = nib.Nifti1Image(VALUES, None)
+    image.header["sform_code"] = image.header["qform_code"] = 0
+    got = io.load(patched(tmp_path / "a.nii", 80, "<f4", -2.0, image=image))
+    np.testing.assert_allclose(got.geometry.affine, theirs(tmp_path / "a.nii").affine)
+
+
+def test_colours_as_a_vector_become_channels(tmp_path):
+    values = RNG.normal(size=(5, 4, 3, 1, 3)).astype(np.float32)
+    image = nib.Nifti1Image(values, AFFINE)
+    image.header["intent_code"] = 2003
+    image.to_filename(tmp_path / "a.nii")
+    np.testing.assert_array_equal(
+        io.load(tmp_path / "a.nii").array, np.moveaxis(values[..., 0, :], 3, 0)
+    )

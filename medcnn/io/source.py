@@ -220,15 +220,16 @@ def _is_analyze_image(path: Path) -> bool:
 def nifti_pair(path: Path) -> tuple[Path, Path]:
     """Return (header, voxels) of a pair by the name of either; else the path twice.
 
-    Either half may be packed: .hdr, .hdr.gz, .img, .img.gz.
+    Either half may be packed: .hdr, .hdr.gz, .img, .img.gz; or in capitals.
     """
     ending = ".gz" if path.suffix.lower() == ".gz" else ""
     bare = path.with_suffix("") if ending else path
     suffix = bare.suffix.lower()
     if suffix not in {".hdr", ".img"}:
         return path, path
-    other = bare.with_suffix({".hdr": ".img", ".img": ".hdr"}[suffix])
-    names = [other, other.with_name(other.name + ".gz")]
+    other = {".hdr": ".img", ".img": ".hdr"}[suffix]
+    endings = other, f"{other}.gz", other.upper(), f"{other}.GZ".upper()
+    names = [bare.with_suffix(ending) for ending in endings]
     found = next((name for name in names if name.is_file()), names[0])
     if suffix == ".hdr":
         return path, found

@@ -74,7 +74,9 @@ def _affine(header: Any, path: Path | None) -> tuple[FloatArray, tuple[str, ...]
         "neither sform nor qform is set: its place in the patient, and which side is "
         "left, are unknown"
     )
-    return np.asarray(header.get_base_affine(), np.float64), (doubt,)
+    plain = header.copy()
+    plain["pixdim"][1:4] = np.abs(plain["pixdim"][1:4])  # nibabel does so too
+    return np.asarray(plain.get_base_affine(), np.float64), (doubt,)
 
 
 def _in_millimetres(

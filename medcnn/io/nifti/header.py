@@ -27,7 +27,7 @@ _HEADERS = {
     b"n+2\0": (nib.Nifti2Header, 540),
     b"ni2\0": (nib.Nifti2Header, 540),
 }
-_VECTOR = 1007
+_VECTORS = {1007, 2003}
 _NO_IMAGES = {
     1004: "matrices",
     1005: "symmetric matrices",
@@ -125,7 +125,8 @@ def opened(path: Path) -> Iterator[NiftiFile]:
             msg = f"its NIfTI header or voxels cannot be read ({type(error).__name__})."
             hint = "A .hdr and an .img file belong together."
             raise DecodeError(msg, path=path, hint=hint) from error
-        yield _checked(_header(head, path), content, path, is_pair=is_pair)
+        is_alone = not is_pair or voxel_path == header_path
+        yield _checked(_header(head, path), content, path, is_alone=is_alone)
 
 
 def _header(head: bytes, path: Path) -> Any:
@@ -144,14 +145,14 @@ def _header(head: bytes, path: Path) -> Any:
         raise DecodeError(msg, path=path, hint=_HINT) from error
 
 
-def _checked(header: Any, content: Content, path: Path, *, is_pair: bool) -> NiftiFile:
+def _checked(header: Any, content: Content, path: Path, *, is_alone: bool) -> NiftiFile:
     """Put together what a header says, after looking whether it can be true."""
     sizes = _sizes(header, path)
     stored, colours = _number_type(header, path)
     i, j, k = (*sizes, 1, 1)[:3]
     parts = shape_parts(header, sizes, path)
     check_samples(path, i, j, k, colours * len(parts[0].blocks))
-    offset = _offset(header, path, is_pair=is_pair)
+    offset = _offset(header, path, is_alone=is_alone)
     count = math.prod(sizes) * colours * stored.itemsize
     content.expect(offset + count)
     slope, intercept = _scale(header, colours, path)
@@ -217,14 +218,14 @@ def _number_type(header: Any, path: Path) -> tuple[np.dtype[Any], int]:
     return stored, 1
 
 
-def _offset(header: Any, path: Path, *, is_pair: bool) -> int:
+def _offset(header: Any, path: Path, *, is_alone: bool) -> int:
     """Return the byte where voxels begin.
 
     Raises:
         DecodeError: If that is inside the header, or nowhere.
     """
     offset = float(header["vox_offset"])
-    least = 0 if is_pair else int(header["sizeof_hdr"])
+    least = int(header["sizeof_hdr"]) if is_alone else 0
     if not math.isfinite(offset) or not least <= offset < 2**40:
         msg = f"its voxels begin at byte {offset:g}; from {least} is possible."
         raise DecodeError(msg, path=path, hint=_HINT)
@@ -261,7 +262,7 @@ def shape_parts(
 ) -> tuple[Part, ...]:
     """Return the volumes of a file: one for each index of the axes after the third.
 
-    With intent "vector" the fifth axis holds the channels of one image.
+    With intent "vector" or "RGB vector" the fifth axis holds the channels of one image.
 
     Raises:
         DecodeError: If there are far too many.
@@ -272,7 +273,7 @@ def shape_parts(
         msg = f"its header says that it holds {_NO_IMAGES[intent]}, not an image."
         raise ReadError(msg, path=path, hint="Name the image that belongs to it.")
     extra = (*sizes[3:], 1, 1, 1, 1)[:4]
-    vector = extra[1] if intent == _VECTOR else 1
+    vector = extra[1] if intent in _VECTORS else 1
     count = math.prod(extra) // vector
     if count > _MOST_PARTS:
         msg = f"it declares {count} volumes; at most {_MOST_PARTS} are read."
