@@ -167,7 +167,8 @@ def test_a_name_in_the_old_code_page(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../a.png", "/etc/a.png", "a/../../b.png", "C:/a.png", "a//b.png", "..\\x"]
+    "name",
+    ["../a.png", "/etc/a.png", "a/../../b.png", "C:/a.png", "//a/b.png", "..\\x"],
 )
 def test_members_outside_the_archive_are_refused(name, tmp_path):
     path = zipped(tmp_path / "a.zip", [(name, b"x"), ("b", b"y")])
@@ -175,6 +176,19 @@ def test_members_outside_the_archive_are_refused(name, tmp_path):
         io.load(path)
     (found,) = io.discover([path])
     assert found.path == path
+
+
+@pytest.mark.parametrize("name", ["./a/b.png", "a//b.png", "a/./b.png", "a\\b.png"])
+def test_parts_of_a_name_that_mean_nothing_are_left_out(name, tmp_path):
+    path = zipped(tmp_path / "a.zip", [(name, png(tmp_path / "x"))])
+    (found,) = io.discover([path])
+    assert found.name == "a/b.png"
+    np.testing.assert_array_equal(io.load(path / "a" / "b.png").picture(), GREY)
+
+
+def test_a_colon_in_a_name_is_no_drive(tmp_path):
+    path = zipped(tmp_path / "a.zip", [("12:30/b.png", png(tmp_path / "x"))])
+    assert io.load(path).shape == (5, 6, 1)
 
 
 def test_two_members_of_one_name_are_refused(tmp_path):
@@ -400,6 +414,21 @@ def test_a_dicomdir_is_the_list_of_its_files(tmp_path):
     ]
     assert len(io.describe_study(path)[0]) == 1
     assert len(io.load_study(tmp_path).images) == 2
+
+
+def test_file_ids_name_copies_in_either_case(tmp_path):
+    (tmp_path / "dicom" / "SER1").mkdir(parents=True)
+    save(picture(RAMP_12), tmp_path / "dicom" / "SER1" / "im1")
+    path = dicomdir(tmp_path, ("DICOM", "SER1", "IM1"))
+    assert [one.name for one in io.discover([path])] == ["dicom/SER1/im1"]
+
+
+def test_a_volume_of_which_a_dicomdir_lists_more_is_refused(tmp_path):
+    for number, dataset in enumerate(series(count=4)):
+        save(dataset, tmp_path / f"IM{number}")
+    path = dicomdir(tmp_path, *((f"IM{number}",) for number in range(5)))
+    with pytest.raises(ReadError, match="IM4 does not exist"):
+        io.load(path)
 
 
 def test_missing_files_of_a_dicomdir_are_problems(tmp_path):

@@ -28,6 +28,7 @@ def test_files_come_sorted_with_sub_folders_in_their_place(tmp_path):
 
 def test_hidden_files_and_directories_of_media_are_skipped(tmp_path):
     touch(tmp_path, ".hidden", ".git/config", "DICOMDIR", "x/DICOMDIR", "x/a")
+    touch(tmp_path, "Icon\r", "Desktop.ini", "x/thumbs.db", "__MACOSX/._a", "x/._a")
     assert names(tmp_path) == ["x/a"]
 
 

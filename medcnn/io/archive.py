@@ -31,6 +31,7 @@ __all__ = [
     "contents",
     "extract",
     "is_archive",
+    "is_noise",
     "members",
     "pieces",
     "place_of",
@@ -50,6 +51,9 @@ _END, _END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _PIECE_BYTES = 2**20
 _STORED, _DEFLATED = 0, 8
+_NOISE = {
+    *("__macosx", "desktop.ini", "dicomdir", "icon\r", "sources.md", "thumbs.db"),
+}
 _METHODS = {9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ"}
 _BROKEN = (
     EOFError,
@@ -204,13 +208,15 @@ def _parsed(archive: Path, size: int, changed_ns: int) -> Mapping[str, zipfile.Z
     except _BROKEN as error:
         msg = f"{shown(archive)} is a zip archive that is broken or cut off."
         raise DecodeError(msg, path=archive, hint="Copy it again.") from error
-    names = [info.filename.replace("\\", "/") for info in infos]
+    names = [_plain(info.filename) for info in infos]
     refusal = _refusal(names, infos)
     if refusal:
         msg = f"{shown(archive)} is refused: {refusal}."
         raise DecodeError(msg, path=archive, hint=_HINT)
     order = sorted(zip(names, infos, strict=True), key=lambda one: _order(one[0]))
-    return MappingProxyType({name: info for name, info in order if not _is_noise(name)})
+    return MappingProxyType(
+        {name: info for name, info in order if not any(map(is_noise, name.split("/")))}
+    )
 
 
 def _check_directory(archive: Path, size: int) -> None:
@@ -258,13 +264,21 @@ def _clash(names: list[str]) -> str:
     return ""
 
 
+def _plain(name: str) -> str:
+    """Return a member's name with forward slashes, without parts that mean nothing."""
+    first, *parts = name.replace("\\", "/").split("/")
+    kept = [part for part in parts if part not in {"", "."}]
+    return "/".join(kept if first == "." and kept else [first, *kept])
+
+
 def _is_below(name: str) -> bool:
     """Say whether a name stays below the archive, and can be a file's name."""
     parts = name.split("/")
     is_plain = all(
         part not in {"", ".", ".."} and len(os.fsencode(part)) <= 255 for part in parts
     )
-    return is_plain and "\0" not in name and ":" not in parts[0] and len(name) <= 1000
+    is_drive = len(parts[0]) >= 2 and parts[0][1] == ":"
+    return is_plain and "\0" not in name and not is_drive and len(name) <= 1000
 
 
 def _parents(name: str) -> list[str]:
@@ -272,12 +286,12 @@ def _parents(name: str) -> list[str]:
     return [str(parent) for parent in PurePosixPath(name).parents][:-1]
 
 
-def _is_noise(name: str) -> bool:
-    """Say whether a member is what `discover` would skip in a folder."""
-    parts = name.split("/")
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts) or (
-        parts[-1] in {"DICOMDIR", "SOURCES.md", "Thumbs.db", "desktop.ini"}
-    )
+def is_noise(name: str) -> bool:
+    """Say whether a file or folder of this name is skipped wherever files are found.
+
+    Hidden ones are, and what operating systems, media and `medcnn samples` write.
+    """
+    return name.startswith(".") or name.lower() in _NOISE
 
 
 def _order(name: str) -> list[bytes]:

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from medcnn.errors import ReadError
-from medcnn.io.archive import is_archive, members, place_of, status_of
+from medcnn.io.archive import is_archive, is_noise, members, place_of, status_of
 from medcnn.io.kinds import Kind
 from medcnn.io.source import identify, shown
 
 __all__ = ["Found", "discover"]
 
-_IGNORED_NAMES = {"DICOMDIR", "SOURCES.md", "Thumbs.db", "desktop.ini", "__MACOSX"}
 _NEVER_ARCHIVES = {
     *(".bmp", ".dcm", ".gz", ".hdr", ".ima", ".img", ".jpeg", ".jpg", ".json", ".mha"),
     *(".mhd", ".nii", ".npy", ".npz", ".nrrd", ".png", ".raw", ".svs", ".tif", ".tiff"),
@@ -159,7 +158,7 @@ def _entries(folder: Path, prefix: str) -> Iterator[tuple[Path, str, bool]]:
         names = sorted(
             (os.fsencode(entry.name), _is_folder(entry))
             for entry in found
-            if not entry.name.startswith(".") and entry.name not in _IGNORED_NAMES
+            if not is_noise(entry.name)
         )
     return (
         (

@@ -52,9 +52,13 @@ def _below(root: Path, parts: tuple[str, ...], path: Path) -> Path:
     bad = any(
         part in {"", ".", ".."} or any(c in part for c in "/\\:\0") for part in parts
     )
-    lowered = [part.lower() for part in parts]
-    choices = [root.joinpath(*parts), root.joinpath(*lowered)] if not bad else []
-    file = next((one for one in choices if one.exists()), *choices[:1] or [root])
+    file = root
+    for part in parts if not bad else ():
+        # file ids are in capitals, also where a copy has other names
+        lowered = file / part.lower()
+        file = (
+            lowered if lowered.exists() and not (file / part).exists() else file / part
+        )
     if bad or not file.resolve().is_relative_to(root.resolve()):
         msg = f"{shown(path)} names {shown(Path(name))}, which is outside its folder."
         raise DecodeError(msg, path=path, hint=_HINT)
