@@ -284,3 +284,26 @@ def test_a_folder_obeys_the_choice_of_values_as_its_files_do(values, tmp_path):
     assert set(first.provenance) < set(image.provenance)
     options = io.ReadOptions(values=values)
     assert io.describe_study(folder, options)[0][0].unit == image.unit
+
+
+def test_an_empty_file_may_be_a_slice_of_the_series(tmp_path):
+    folder = save_series(series(), tmp_path)
+    (folder / "006.dcm").write_bytes(b"")
+    with pytest.raises(ReadError, match=r"006\.dcm is empty"):
+        io.load(folder)
+    study = io.load_study(folder)
+    assert [image.shape for image in study.images] == [(11, 9, 6)]
+    assert "is empty" in study.problems[0][1]
+
+
+def test_a_dead_link_may_be_a_slice_of_the_series(tmp_path):
+    folder = save_series(series(), tmp_path)
+    (folder / "007.dcm").symlink_to(tmp_path / "gone")
+    with pytest.raises(ReadError, match="link to something that does not exist"):
+        io.load(folder)
+
+
+def test_what_is_no_image_beside_a_series_does_no_harm(tmp_path):
+    folder = save_series(series(), tmp_path)
+    (folder / "notes.txt").write_text("hello")
+    assert worst_error(io.load(folder)) <= 0.501

@@ -10,7 +10,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from medcnn.errors import DecodeError, NoPixelsError, ReadError, SeveralSeriesError
+from medcnn.errors import (
+    DecodeError,
+    NoPixelsError,
+    ReadError,
+    SeveralSeriesError,
+    UnknownFormatError,
+)
 from medcnn.image import Image
 from medcnn.io.archive import members, place_of
 from medcnn.io.description import Description
@@ -110,14 +116,12 @@ def only_item(folder: Path, options: ReadOptions, files: Unpacked) -> Item:
     """
     items, problems = items_of(folder, files, options)
     series = options.series
-    for _, error in problems:
-        # A slice that cannot be parsed may belong to any series: nobody can tell
-        # whether the volume is complete without it.
-        if isinstance(error, DecodeError):
-            raise error
+    _refuse_broken(problems, DecodeError)
     if series is not None:
         items = [item for item in items if item.series_uid == series]
     if len(items) == 1:
+        if items[0].series_uid:
+            _refuse_broken(problems, ReadError)
         return items[0]
     if items:
         _refuse_several(items, folder)
@@ -126,6 +130,23 @@ def only_item(folder: Path, options: ReadOptions, files: Unpacked) -> Item:
     msg = f"{shown(folder)} holds no {wanted}: {reason}"
     kind = NoPixelsError if _all_without_pixels(problems) else ReadError
     raise kind(msg, path=folder, hint="`medcnn inspect` lists what is there.")
+
+
+def _refuse_broken(
+    problems: list[tuple[Path, ReadError]], kind: type[ReadError]
+) -> None:
+    """Raise the first error of a kind, unless it says that a file is no image.
+
+    A file that cannot be read may be a slice of any series: nobody can tell whether the
+    volume is complete without it.
+
+    Raises:
+        ReadError: If there is one.
+    """
+    for _, error in problems:
+        is_other = isinstance(error, NoPixelsError | UnknownFormatError)
+        if isinstance(error, kind) and not is_other:
+            raise error
 
 
 def _file_item(path: Path, kind: Kind) -> Item:
