@@ -53,11 +53,11 @@ def decode_frame(
         (rows, columns) or (rows, columns, components).
 
     Raises:
-        DecodeError: If a JPEG-LS frame is cut off; other errors are the libraries' own.
+        DecodeError: If a JPEG frame is cut off; other errors are the libraries' own.
     """
-    # CharLS may take minutes to notice that it is.
-    if syntax in JPEG_LS and _END_OF_IMAGE not in frame[-_TRAILER:]:
-        msg = "a JPEG-LS frame of it has no end."
+    # CharLS may take minutes to notice that it is, libjpeg fills the rest with grey.
+    if syntax not in JPEG_2000 and _END_OF_IMAGE not in frame[-_TRAILER:]:
+        msg = "a JPEG frame of it has no end."
         raise DecodeError(msg, path=path, hint=CUT_OFF)
     return _DECODERS[syntax](frame, header)
 

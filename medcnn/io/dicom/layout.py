@@ -14,7 +14,13 @@ from pydicom.uid import (
 
 from medcnn.errors import DecodeError, NoPixelsError
 from medcnn.io.dicom.syntaxes import check_syntax
-from medcnn.io.dicom.tags import NOT_CONFORMANT, code, stated
+from medcnn.io.dicom.tags import (
+    NOT_CONFORMANT,
+    code,
+    is_big_endian,
+    is_implicit,
+    stated,
+)
 from medcnn.io.source import check_samples
 
 __all__ = ["CUT_OFF", "PIXEL_KEYWORDS", "Layout", "layout_of"]
@@ -182,8 +188,9 @@ def _syntax(dataset: Dataset) -> UID:
     declared = code(meta, "TransferSyntaxUID") if meta is not None else ""
     if declared:
         return UID(declared)
-    is_implicit, _ = getattr(dataset, "original_encoding", (None, None))
-    return ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
+    if is_big_endian(dataset):
+        return ExplicitVRBigEndian
+    return ImplicitVRLittleEndian if is_implicit(dataset) else ExplicitVRLittleEndian
 
 
 def _check_bits(layout: Layout, high_bit: int, path: Path | None) -> None:

@@ -5,7 +5,6 @@ References:
         C.7.6.3.1.3 (planar configuration).
 """
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from medcnn.errors import DecodeError
 from medcnn.io.dicom.layout import CUT_OFF, Layout
 from medcnn.io.dicom.tags import NOT_CONFORMANT, broken_as_decode_error
 
-__all__ = ["SUBSAMPLED", "native_pixels"]
+__all__ = ["SUBSAMPLED", "expected_bytes", "native_pixels"]
 
 Pixels = npt.NDArray[Any]
 
@@ -41,16 +40,15 @@ def native_pixels(dataset: Dataset, layout: Layout, path: Path | None) -> Pixels
         kind = str(element.VR)
         raw, is_words = element.value or b"", kind == "OW"
         order = ">" if layout.syntax == ExplicitVRBigEndian else "<"
+    if element.is_undefined_length:
+        msg = f"its pixels come in fragments, which {layout.syntax.name} has not."
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     if not isinstance(raw, bytes):
         msg = f"its pixels have the value representation {kind}, which none have."
         raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     _check_length(len(raw), layout, path)
     if layout.allocated <= 8 and is_words and order == ">":
-        if len(raw) % 2:
-            msg = f"its pixels are cut off: {len(raw)} bytes are no whole words."
-            raise DecodeError(msg, path=path, hint=CUT_OFF)
-        # PS3.5 8.1.2: bytes in big-endian words come pairwise swapped.
-        raw = np.frombuffer(raw, "u2").byteswap().tobytes()
+        raw = _swapped(raw, path)
     count = int(np.prod(layout.shape))
     if layout.allocated == 1:
         bits = np.frombuffer(raw, np.uint8)
@@ -66,6 +64,18 @@ def native_pixels(dataset: Dataset, layout: Layout, path: Path | None) -> Pixels
     frames, rows, columns, samples = layout.shape
     planes = pixels.reshape(frames, samples, rows, columns)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+
+
+def _swapped(raw: bytes, path: Path | None) -> bytes:
+    """Swap pairs of bytes: so they come in big-endian words (PS3.5 8.1.2).
+
+    Raises:
+        DecodeError: If the last word is cut off.
+    """
+    if len(raw) % 2:
+        msg = f"its pixels are cut off: {len(raw)} bytes are no whole words."
+        raise DecodeError(msg, path=path, hint=CUT_OFF)
+    return np.frombuffer(raw, "u2").byteswap().tobytes()
 
 
 def _full_width(
@@ -87,18 +97,35 @@ def _full_width(
     return pixels.reshape(layout.shape)
 
 
+def expected_bytes(layout: Layout) -> int:
+    """Return how many bytes uncompressed pixels take."""
+    samples = int(np.prod(layout.shape))
+    if layout.samples > 1 and layout.photometric in SUBSAMPLED:
+        samples = samples // 3 * 2
+    return (samples * layout.allocated + 7) // 8
+
+
 def _check_length(found: int, layout: Layout, path: Path | None) -> None:
-    """Refuse uncompressed pixels that end before the picture does.
+    """Refuse uncompressed pixels that are fewer than declared, or a frame more.
 
     Raises:
         DecodeError: With the number of bytes that are there and that should be.
     """
-    samples = int(np.prod(layout.shape))
-    if layout.samples > 1 and layout.photometric in SUBSAMPLED:
-        samples = samples // 3 * 2
-    expected = (samples * layout.allocated + 7) // 8
+    expected = expected_bytes(layout)
     if found < expected:
         msg = f"its pixels are cut off: {found} of {expected} bytes are there."
         raise DecodeError(msg, path=path, hint=CUT_OFF)
-    if found > expected + expected % 2:
-        warnings.warn("more pixel bytes than the header declares", stacklevel=2)
+    is_pairs = not layout.is_planar and not layout.columns % 2
+    is_halved = is_pairs and layout.samples > 1 and layout.photometric in SUBSAMPLED
+    if is_halved and found >= expected // 2 * 3:
+        msg = (
+            f"it says {layout.photometric}, in which two pixels share their colour, "
+            f"but holds {found} bytes, not {expected}."
+        )
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
+    if found - expected >= max(expected // layout.frames, 2):
+        msg = (
+            f"it holds {found} bytes of pixels, but {layout.frames} frames of its size "
+            f"are {expected}."
+        )
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)

@@ -14,6 +14,7 @@ from medcnn.io.dicom.facts import warnings_of
 from medcnn.io.dicom.frames import frame_headers
 from medcnn.io.dicom.grey import GreyPlan, plan_grey
 from medcnn.io.dicom.layout import Layout, layout_of
+from medcnn.io.dicom.native import expected_bytes
 from medcnn.io.dicom.render import render
 from medcnn.io.dicom.stored import container
 from medcnn.io.dicom.tags import broken_as_decode_error
@@ -123,9 +124,18 @@ def _make_plan(
             for header in headers
         )
         grey = _one_if_same(tuple(plans))
-    notes = warnings_of(dataset)
+    notes = warnings_of(dataset) + _surplus(dataset, layout)
     notes += list(dict.fromkeys(note for plan in grey for note in plan.warnings))
     return Plan(layout, grey, tuple(notes))
+
+
+def _surplus(dataset: Dataset, layout: Layout) -> list[str]:
+    """Tell of pixels behind those declared: padding, or Rows and Columns are wrong."""
+    if layout.syntax.is_encapsulated or layout.keyword not in dataset:
+        return []
+    raw, expected = dataset[layout.keyword].value, expected_bytes(layout)
+    more = len(raw) - expected - expected % 2 if isinstance(raw, bytes) else 0
+    return [f"{more} bytes follow its pixels and were left out"] if more > 0 else []
 
 
 def _one_if_same(plans: tuple[GreyPlan, ...]) -> tuple[GreyPlan, ...]:

@@ -13,6 +13,7 @@ from pydicom.uid import RLELossless
 from medcnn.errors import DecodeError
 from medcnn.io.codestream import Codestream, bare_codestream, read_codestream
 from medcnn.io.dicom.codecs import decode_frame, decode_run_lengths
+from medcnn.io.dicom.fragments import frame_begins
 from medcnn.io.dicom.layout import CUT_OFF, Layout
 from medcnn.io.dicom.native import native_pixels
 from medcnn.io.dicom.syntaxes import JPEG_2000, JPEG_DCT
@@ -64,10 +65,30 @@ def encapsulated_frames(
     if len(frames) < layout.frames:
         msg = f"it holds {len(frames)} of {layout.frames} frames."
         raise DecodeError(msg, path=path, hint=CUT_OFF)
+    _check_count(raw, tables, layout, path)
     if layout.syntax == RLELossless:
         return [(frame, None) for frame in frames]
     bare = [bare_codestream(frame) for frame in frames]
     return [(frame, _header(frame, layout, path)) for frame in bare]
+
+
+def _check_count(
+    raw: bytes, tables: tuple[bytes, bytes] | None, layout: Layout, path: Path | None
+) -> None:
+    """Refuse more frames than declared: which of them are meant nobody says.
+
+    Raises:
+        DecodeError: If there are more.
+    """
+    table, begins = frame_begins(raw, is_rle=layout.syntax == RLELossless)
+    extended = len(tables[0]) // 8 if tables is not None else 0
+    count = max(table, extended, begins)
+    if count > layout.frames:
+        msg = (
+            f"it holds {count} frames, but (0028,0008) Number of Frames says "
+            f"{layout.frames}."
+        )
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
 
 
 def conform(
