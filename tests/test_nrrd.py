@@ -165,3 +165,28 @@ def test_a_header_without_an_end_is_refused(tmp_path):
     (tmp_path / "a.nrrd").write_bytes(b"NRRD0004\ntype: short\n")
     with pytest.raises(DecodeError, match="has no end"):
         io.load(tmp_path / "a.nrrd")
+
+
+@pytest.mark.parametrize("order", ["Little", "LITTLE"])
+def test_the_byte_order_is_named_in_any_case(order, tmp_path):
+    path = nrrd(tmp_path / "a.nrrd", endian=order)
+    np.testing.assert_array_equal(io.load(path).array[0], VALUES)
+
+
+def test_one_slice_in_a_space_lies_where_it_says(tmp_path):
+    path = nrrd(
+        tmp_path / "a.nrrd",
+        VALUES[:, :, 0].astype("<i2").tobytes(order="F"),
+        dimension="2",
+        sizes="5 4",
+        kinds="domain domain",
+        space_directions="(0,2,0) (0,0,-3)",
+    )
+    image = io.load(path)
+    lps = [[0, 0, -1, 7], [2, 0, 0, 8], [0, -3, 0, 9], [0, 0, 0, 1]]
+    np.testing.assert_allclose(
+        image.geometry.affine, np.diag([-1, -1, 1, 1]) @ np.array(lps), atol=1e-12
+    )
+    np.testing.assert_array_equal(image.array[0, :, :, 0], VALUES[:, :, 0])
+    assert any("thickness is not given" in note for note in image.warnings)
+    assert io.describe(path).spacing_mm == pytest.approx((2, 3, 1))

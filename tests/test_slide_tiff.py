@@ -183,3 +183,14 @@ def test_a_cut_off_file_is_refused(tmp_path):
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises((DecodeError, UnknownFormatError)), open_slide(path) as slide:
         slide.whole()
+
+
+def test_an_orientation_that_is_not_followed_is_told(tmp_path):
+    path = tmp_path / "a.tif"
+    turned = [(274, 3, 1, 6, True)]
+    options = {"photometric": "rgb", "tile": (64, 64)}
+    with tifffile.TiffWriter(path) as file:
+        file.write(PICTURE, extratags=turned, **options)
+        file.write(PICTURE[::2, ::2], subfiletype=1, **options)
+    with open_slide(path) as slide:
+        assert "its Orientation (6) is not followed" in slide.warnings

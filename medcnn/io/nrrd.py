@@ -232,7 +232,7 @@ def _number_type(fields: _Fields) -> np.dtype[Any]:
         ValueError: If it is none that is read, or its byte order is not said.
     """
     code = _CODES.get(fields["type"].lower(), "")
-    endian = fields.get("endian", "little" if code[1:] == "1" else "")
+    endian = fields.get("endian", "little" if code[1:] == "1" else "").lower()
     if not code or endian not in {"little", "big"}:
         msg = f"type {fields['type'][:40]!r} with byte order {endian[:10]!r}"
         raise ValueError(msg)
@@ -278,7 +278,7 @@ def _geometry(
     """Return the grid, and what is doubtful about it."""
     i, j, k = (sizes[axes.index(a)] if a in axes else 1 for a in "ijk")
     vectors = header.words("space directions", len(axes))
-    if vectors and "k" in axes:
+    if vectors and ("k" in axes or vectors[axes.index("i")].count(",") == 2):
         return _placed(header, vectors, axes, (i, j, k), path)
     spacing = _spacing(header, vectors, axes)
     if "k" not in axes:
@@ -297,7 +297,7 @@ def _placed(
     shape: tuple[int, int, int],
     path: Path,
 ) -> tuple[Geometry, tuple[str, ...]]:
-    """Return the grid of a volume whose axes have directions in a space.
+    """Return the grid of a volume or slice whose axes have directions in a space.
 
     Raises:
         DecodeError: If that space is not the patient's.
@@ -311,8 +311,12 @@ def _placed(
         raise DecodeError(msg, path=path, hint=hint)
     factor, doubts = _factor(header)
     affine = np.eye(4)
-    for column, axis in enumerate("ijk"):
-        affine[:3, column] = _vector(vectors[axes.index(axis)])
+    steps = [_vector(vectors[axes.index(a)]) for a in "ijk" if a in axes]
+    if len(steps) == 2:
+        across = np.cross(steps[0], steps[1])
+        steps.append(across / (max(float(np.linalg.norm(across)), 1e-12) * factor))
+        doubts = (*doubts, "one slice, whose thickness is not given; 1 mm was taken")
+    affine[:3, :3] = np.transpose(steps)
     if "space origin" in fields:
         affine[:3, 3] = _vector(fields["space origin"])
     else:

@@ -117,6 +117,8 @@ def _parts(file: Any, path: Path, focal_plane: int | None) -> SlideParts:
     page = main.keyframe
     spacing, doubts = _spacing(file, page)
     kept, downsamples, odd = _of_one_shape(levels)
+    if (turned := int(page.tags.valueof(274, default=1))) != 1:
+        doubts.append(f"its Orientation ({turned}) is not followed")
     facts = _facts(page, kept[0])
     return SlideParts(
         path=path,

@@ -195,7 +195,9 @@ def _hint(is_distinct: bool, tilt: bool, gaps: bool) -> str:
     wanted = ["resample_tilt"] * tilt + ["allow_gaps"] * gaps
     if not wanted:
         return _ONE_BY_ONE
-    return f"Resample them with {' and '.join(wanted)}, or load the slices one by one."
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in wanted)
+    how = f"{' and '.join(wanted)} ({options})"
+    return f"Resample them with {how}, or load the slices one by one."
 
 
 def _check_samples(count: int) -> None:
