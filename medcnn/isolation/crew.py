@@ -6,10 +6,12 @@ therefore which one it died of, and starts another process in its place.
 
 import contextlib
 import json
+import os
 import queue
 import signal
 import threading
 import time
+import weakref
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -50,6 +52,19 @@ class Crew:
         self._results: _Results = queue.SimpleQueue()
         self._size = size
         self._members: list[_Member] = []
+        self._lock = threading.Lock()
+        _CREWS.add(self)
+
+    def start_afresh(self) -> None:
+        """Forget the processes of the process this one was forked from.
+
+        They answer it, and the threads that looked after them did not come along.
+        """
+        for member in self._members:
+            member.abandon()
+        self._desk = _Desk(self._desk.setup, self._desk.limits)
+        self._results = queue.SimpleQueue()
+        self._members = []
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -131,6 +146,17 @@ class Crew:
             return found
 
 
+_CREWS: "weakref.WeakSet[Crew]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for crew in tuple(_CREWS):
+        crew.start_afresh()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 _Results = queue.SimpleQueue[tuple[int, Answer] | MedcnnError]
 
 
@@ -188,6 +214,11 @@ class _Member:
             self._overdue = self._held[0] if self._held else None
             if self._process is not None:
                 self._process.kill()
+
+    def abandon(self) -> None:
+        """Leave the process to the one this process was forked from."""
+        if self._process is not None:
+            self._process.abandon()
 
     def dismiss(self) -> None:
         """Kill the process; the thread ends once it is told so too."""

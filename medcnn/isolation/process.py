@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import IO
 
 from medcnn.errors import MedcnnError
-from medcnn.isolation.wire import Kind, Message, receive, receive_bytes, send_bytes
+from medcnn.isolation.wire import (
+    FOLDER_PREFIX,
+    Kind,
+    Message,
+    receive,
+    receive_bytes,
+    send_bytes,
+)
 
 if sys.platform == "linux":
     import fcntl
@@ -43,7 +50,7 @@ class Process:
     def __init__(self) -> None:
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - see bury
         # what a killed process leaves in its folder is removed with it
-        self._folder = tempfile.mkdtemp(prefix="medcnn-unpacked-")
+        self._folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
         try:
             self._popen = _spawn(self._stderr, self._folder)
         except OSError as error:
@@ -90,6 +97,17 @@ class Process:
         """End it at once."""
         self._popen.kill()
 
+    def abandon(self) -> None:
+        """Let go of it without ending it: it belongs to the process forked from.
+
+        Nothing is closed here, for what is buffered would be written to it.
+        """
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for channel in (self._requests, self._replies):
+            with contextlib.suppress(OSError, ValueError):  # it was closed before
+                os.dup2(nowhere, channel.fileno(), inheritable=False)
+        os.close(nowhere)
+
     def bury(self) -> int:
         """End it, close everything that belongs to it, and return its exit status."""
         self._popen.kill()
@@ -124,7 +142,7 @@ def cause_of_death(code: int) -> str:
 
 def _spawn(stderr: IO[bytes], folder: str) -> subprocess.Popen[bytes]:
     """Start a process that sees the same packages, uses one thread, and no terminal."""
-    packages = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    packages = os.pathsep.join(entry or _current_folder() for entry in sys.path)
     surroundings = {**os.environ, "PYTHONPATH": packages}
     surroundings |= dict.fromkeys(_ONE_THREAD, "1")
     surroundings |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)
@@ -136,6 +154,14 @@ def _spawn(stderr: IO[bytes], folder: str) -> subprocess.Popen[bytes]:
         env=surroundings,
         start_new_session=True,  # Ctrl-C is for the process that started it
     )
+
+
+def _current_folder() -> str:
+    """Return the folder that a process is in; some folder without modules if none."""
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was deleted
+        return os.devnull
 
 
 def _widen(channel: IO[bytes]) -> None:

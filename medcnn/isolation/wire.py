@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 __all__ = [
+    "FOLDER_PREFIX",
     "Buffer",
     "Failure",
     "Kind",
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 Buffer = bytes | bytearray | memoryview
+
+FOLDER_PREFIX = "medcnn-unpacked-"
+"""How the temporary folder of a worker is called."""
 
 _SIZE = struct.Struct("<I")
 _PARTS = struct.Struct("<II")

@@ -8,8 +8,10 @@ and ends when nobody is left to ask it.
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from medcnn.isolation.wire import (
+    FOLDER_PREFIX,
     Failure,
     Kind,
     Message,
@@ -65,7 +68,15 @@ def main() -> None:
         serve(requests, replies)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
+    _tidy_up()
     os._exit(0)
+
+
+def _tidy_up() -> None:
+    """Remove what was unpacked: who started this process may have been killed."""
+    folder = Path(tempfile.gettempdir())
+    if folder.name.startswith(FOLDER_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
