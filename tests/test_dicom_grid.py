@@ -101,7 +101,8 @@ def test_uncalibrated_pixel_spacing_of_a_radiograph_is_that_of_the_detector(tmp_
 
 
 def test_pixel_spacing_of_other_pictures_is_true_in_the_patient(tmp_path):
-    image = read(picture(RAMP_12, PixelSpacing=[0.2, 0.1], Modality="OT"), tmp_path)
+    more = {"Modality": "OT", "PatientOrientation": ["L", "F"]}
+    image = read(picture(RAMP_12, PixelSpacing=[0.2, 0.1], **more), tmp_path)
     assert image.geometry.frame is Frame.PATIENT
     assert not image.warnings
 
@@ -143,7 +144,8 @@ def test_pixel_spacing_of_other_pictures_is_true_in_the_patient(tmp_path):
 )
 def test_what_is_said_of_a_calibration_must_agree(parts, warning, tmp_path):
     spacings = {"ImagerPixelSpacing": [0.2, 0.1], "PixelSpacing": [0.16, 0.08]}
-    image = read(picture(RAMP_12, **(spacings | parts)), tmp_path)
+    said = spacings | {"PatientOrientation": ["L", "F"]} | parts
+    image = read(picture(RAMP_12, **said), tmp_path)
     assert image.geometry.frame is Frame.PATIENT
     assert image.geometry.spacing_mm[:2] == (0.08, 0.16)
     text = " ".join(image.warnings)
@@ -195,3 +197,33 @@ def test_column_index_runs_along_the_picture_row(tmp_path):
     image = read(picture(pixels), tmp_path)
     assert image.shape == (3, 2, 1)
     assert image.array[0, 2, 1, 0] == pixels[1, 2]
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        (None, "is not given"),
+        (["", ""], "is not given"),
+        (["L", "R"], "says no two directions"),
+        (["L", "L"], "says no two directions"),
+        (["X", "F"], "says no two directions"),
+        (["L"], "says no two directions"),
+    ],
+)
+def test_sides_that_are_taken_are_told(parts, words, tmp_path):
+    more = {} if parts is None else {"PatientOrientation": parts}
+    image = read(picture(RAMP_12, ImagerPixelSpacing=[0.2, 0.1], **more), tmp_path)
+    assert image.geometry.axis_codes[:2] == "LI"
+    assert any(f"Patient Orientation {words}" in note for note in image.warnings)
+
+
+def test_sides_that_are_said_are_not_doubted(tmp_path):
+    more = {"PatientOrientation": ["A", "F"], "ImagerPixelSpacing": [0.2, 0.1]}
+    assert read(picture(RAMP_12, **more), tmp_path).warnings == ()
+
+
+@pytest.mark.parametrize("spacing", [[0, 0], [0.1, -0.1], [0.1]])
+def test_a_spacing_that_is_none_is_told(spacing, tmp_path):
+    image = read(picture(RAMP_12, PixelSpacing=spacing), tmp_path)
+    assert image.geometry is None
+    assert any("is not two positive lengths" in note for note in image.warnings)

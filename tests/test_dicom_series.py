@@ -307,3 +307,17 @@ def test_what_is_no_image_beside_a_series_does_no_harm(tmp_path):
     folder = save_series(series(), tmp_path)
     (folder / "notes.txt").write_text("hello")
     assert worst_error(io.load(folder)) <= 0.501
+
+
+def test_pictures_of_one_series_are_listed_by_their_files(tmp_path):
+    uid = generate_uid()
+    for name in ("pa", "lateral"):
+        dataset = picture(np.ones((4, 4), "<u2"), SeriesInstanceUID=uid)
+        save(dataset, tmp_path / f"{name}.dcm")
+    with pytest.raises(SeveralSeriesError, match="name one file") as several:
+        io.load(tmp_path)
+    assert [line.rpartition(", ")[2] for line in several.value.series] == [
+        "lateral.dcm",
+        "pa.dcm",
+    ]
+    assert "1 file:" in several.value.series[0]

@@ -245,11 +245,13 @@ def _refuse_several(items: list[Item], folder: Path) -> NoReturn:
         SeveralSeriesError: Always.
     """
     lines = tuple(item.words for item in items)
-    listed = "; ".join(lines[:8]) + ("; ..." if len(lines) > 8 else "")
-    msg = f"{shown(folder)} holds {len(items)} images: {listed}."
     hint = "Use load_study for all, or name one with series=UID or its own path."
     if len({item.series_uid for item in items}) == 1 and items[0].series_uid:
-        hint = "They share one series UID: use load_study, or give each its own folder."
+        lines = tuple(f"{item.words}, {shown(Path(item.path.name))}" for item in items)
+        hint = "They share one series UID: use load_study, name one file, or give each "
+        hint += "its own folder."
+    listed = "; ".join(lines[:8]) + ("; ..." if len(lines) > 8 else "")
+    msg = f"{shown(folder)} holds {len(items)} images: {listed}."
     raise SeveralSeriesError(msg, series=lines, path=folder, hint=hint)
 
 

@@ -67,8 +67,14 @@ def picture_geometry(
     grid = (*shape, 1)
     try:
         plain = Geometry.from_spacing(grid, sizes, frame=frame)
-        axes = _patient_axes(text(dataset, "PatientOrientation"))
+        said = text(dataset, "PatientOrientation")
+        axes = _patient_axes(said)
         if axes is None:
+            which = "says no two directions" if said.strip("\\ ") else "is not given"
+            notes.append(
+                f"(0020,0020) Patient Orientation {which}: rows are taken to run to "
+                "the patient's left, columns to the feet"
+            )
             return plain, notes
         affine = np.eye(4)
         affine[:3, :3] = axes * sizes

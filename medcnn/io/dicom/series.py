@@ -145,4 +145,4 @@ def _label(members: list[FileRecord]) -> str:
     columns, rows, _ = first.planes[0].size
     number = [f"series {first.series_number}"] if first.series_number else []
     parts = [first.modality or "no modality", *number, f"{columns} x {rows}"]
-    return ", ".join([*parts, f"{len(members)} files"])
+    return ", ".join([*parts, f"{len(members)} file{'s' * (len(members) > 1)}"])

@@ -36,7 +36,9 @@ def picture_spacing(
     )
     kind = text(dataset, "PixelSpacingCalibrationType").upper()
     if pixel is None:
-        return imager, Frame.DETECTOR if imager else Frame.PATIENT, []
+        note = "(0028,0030) Pixel Spacing is not two positive lengths; it is not used"
+        notes = [note] if text(dataset, "PixelSpacing") else []
+        return imager, Frame.DETECTOR if imager else Frame.PATIENT, notes
     if imager is None:
         is_open = text(dataset, "Modality").upper() in _PROJECTIONS and not kind
         if not is_open:
