@@ -95,3 +95,37 @@ def test_what_is_said_of_all_frames_together_holds_without_a_word_of_each(tmp_pa
     assert image.geometry is None
     stored = np.frombuffer(dataset.PixelData, "<u2").reshape(7, 9, 11)
     assert np.array_equal(image.array[0].T, stored.astype(float) - 1024)
+
+
+def dose_grid(cosines, offsets, *, step):
+    """Return a self-describing dose grid; `step` is where 1 mm of offset leads to."""
+    slices = series(
+        cosines,
+        count=len(offsets),
+        slice_step=lambda k: (offsets[k] - offsets[0]) * np.array(step, float),
+        modality="RTDOSE",
+    )
+    whole = slices[0]
+    whole.PixelData = b"".join(one.PixelData for one in slices)
+    whole.NumberOfFrames = len(offsets)
+    whole.GridFrameOffsetVector = list(offsets)
+    whole.DoseGridScaling, whole.DoseUnits = "1", "GY"
+    return whole
+
+
+@pytest.mark.parametrize("down", [1, -1])
+@pytest.mark.parametrize("offsets", [(40, 42, 44, 46), (40, 38, 36)])
+def test_offsets_that_are_the_z_of_axial_doses_place_them(down, offsets, tmp_path):
+    whole = dose_grid((1, 0, 0, 0, down, 0), offsets, step=(0, 0, 1))
+    image = io.load(save(whole, tmp_path / "a.dcm"))
+    assert image.shape == (11, 9, len(offsets))
+    shifted = image.with_array(image.array - 1024.0, step="-")
+    assert worst_error(shifted) <= 0.501
+
+
+@pytest.mark.parametrize(
+    ("cosines", "offsets"), [(oblique(), (40, 42, 44)), (CORONAL, (3.25, 5.25, 7.25))]
+)
+def test_offsets_that_mean_nothing_give_no_place(cosines, offsets, tmp_path):
+    whole = dose_grid(cosines, offsets, step=(0, 0, 1))
+    assert io.load(save(whole, tmp_path / "a.dcm")).geometry is None
