@@ -129,3 +129,42 @@ def test_jpeg_frame_without_an_end_is_refused_not_filled_with_grey(share, tmp_pa
     dataset.PixelData = encapsulate([frame[: int(len(frame) * share)]])
     with pytest.raises(DecodeError, match="has no end"):
         io.load(save(dataset, tmp_path / "a.dcm"))
+
+
+def baseline(pixels):
+    return imagecodecs.jpeg8_encode(pixels, level=95)
+
+
+def lossless_8(pixels):
+    return imagecodecs.jpeg8_encode(pixels, lossless=True, bitspersample=8)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.8, 0.95])
+@pytest.mark.parametrize("size", [None, (16, 16)])
+@pytest.mark.parametrize(
+    ("syntax", "encode"),
+    [(JPEGBaseline8Bit, baseline), (JPEGLosslessSV1, lossless_8)],
+)
+def test_jpeg_scan_that_ends_early_is_refused_in_spite_of_its_end(
+    syntax, encode, size, share, tmp_path
+):
+    dataset = picture((RAMP_12 // 16).astype("u1"), BitsStored=8)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    frame = encode((RAMP_12 // 16).astype("u1"))
+    dataset.PixelData = encapsulate([frame[: int(len(frame) * share)] + b"\xff\xd9"])
+    with pytest.raises(DecodeError, match="ends before its picture does"):
+        io.load(save(dataset, tmp_path / "a.dcm"), size=size)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "encode"),
+    [(JPEGBaseline8Bit, baseline), (JPEGLosslessSV1, lossless_8)],
+)
+def test_a_picture_that_is_grey_at_its_end_is_read(syntax, encode, tmp_path):
+    grey = (RAMP_12 // 16).astype("u1")
+    grey[40:] = 128
+    dataset = picture(grey, BitsStored=8)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.PixelData = encapsulate([encode(grey)])
+    found = io.load(save(dataset, tmp_path / "a.dcm")).picture()
+    np.testing.assert_allclose(found.astype(int), grey, atol=6)

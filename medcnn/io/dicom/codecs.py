@@ -34,6 +34,8 @@ Pixels = npt.NDArray[Any]
 _RLE_HEADER = struct.Struct("<16I")
 _END_OF_IMAGE = b"\xff\xd9"
 _TRAILER = 64
+_LIBJPEG = JPEG_DCT | JPEG_LOSSLESS
+_STUFFING = bytes(range(0x11, 0xF1, 7)) * 8
 
 
 def decode_frame(
@@ -59,7 +61,10 @@ def decode_frame(
     if syntax not in JPEG_2000 and _END_OF_IMAGE not in frame[-_TRAILER:]:
         msg = "a JPEG frame of it has no end."
         raise DecodeError(msg, path=path, hint=CUT_OFF)
-    return _DECODERS[syntax](frame, header)
+    pixels = _DECODERS[syntax](frame, header)
+    if syntax in _LIBJPEG and _may_be_filled(pixels, header):
+        _check_whole(pixels, frame, header, path)
+    return pixels
 
 
 def decode_reduced(frame: bytes, header: Codestream, power: int) -> Pixels:
@@ -148,6 +153,32 @@ def _segment(packed: bytes, size: int) -> Pixels:
         # A segment may be padded, so that it expands to a little more.
         found = imagecodecs.packbits_decode(packed, out=size + 256)
     return np.frombuffer(found, np.uint8)
+
+
+def _may_be_filled(pixels: Pixels, header: Codestream) -> bool:
+    """Say whether the last samples are the mid-grey with which libjpeg fills up."""
+    last = pixels[-1]
+    if header.is_dct:  # it fills block by block
+        row, column = (8 * ((size - 1) // 8) for size in pixels.shape[:2])
+        last = pixels[row:, column:]
+    return bool((last == 1 << (header.bits - 1)).all())
+
+
+def _check_whole(
+    pixels: Pixels, frame: bytes, header: Codestream, path: Path | None
+) -> None:
+    """Refuse a scan that ends before its picture does, though it has an end.
+
+    A decoder that has all it needs leaves alone what is put before the end.
+
+    Raises:
+        DecodeError: If it has not.
+    """
+    body, end, rest = frame.rpartition(_END_OF_IMAGE)
+    more = _jpeg(body + _STUFFING + end + rest, header)
+    if not np.array_equal(more, pixels):
+        msg = "a JPEG frame of it ends before its picture does."
+        raise DecodeError(msg, path=path, hint=CUT_OFF)
 
 
 def _jpeg(frame: bytes, header: Codestream) -> Pixels:

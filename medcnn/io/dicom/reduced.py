@@ -115,6 +115,8 @@ def _samples(
         samples = decode_reduced(frame, header, power)
     except FOREIGN_ERRORS:
         return None
+    if header.is_dct and samples[-1, -1] == 1 << (header.bits - 1):
+        return None  # mid-grey may be what libjpeg fills up with: look at all of it
     wanted = tuple(-(-n // (1 << power)) for n in (layout.rows, layout.columns))
     return samples if samples.shape == wanted else None
 
