@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from medcnn.bundle import Bundle, BundleSpec, open_bundle
 from medcnn.engines import Engine, EngineName, Outputs, open_engine
-from medcnn.errors import BundleError, DataError, EngineError
+from medcnn.errors import BundleError, DataError, EngineError, GeometryError
 from medcnn.gate import look_at_facts, look_at_features
 from medcnn.image import Image
 from medcnn.preprocessing import Prepared
@@ -150,6 +150,8 @@ class Model:
         """
         _refuse_nan(image)
         facts = look_at_facts(self.spec.gate, image, dims=self.spec.input.dims)
+        if image.dims != self.spec.input.dims:
+            raise GeometryError(facts, hint="Name an image that the model is for.")
         prepared = _tensor_of(self.spec, image)
         answer = next(self.stream([prepared.tensor], reasons=[facts]))
         return answer, prepared

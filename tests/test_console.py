@@ -1,4 +1,6 @@
 import io
+import json
+import os
 import re
 import signal
 from pathlib import Path
@@ -97,7 +99,17 @@ def test_the_file_is_named_once_whether_or_not_the_message_does(capsys, tmp_path
     console.complain(DecodeError(f"{path} is empty", path=path))
     console.complain(DecodeError("its slices are doubled", path=Path("s")))
 
-    cut, empty, doubled = capsys.readouterr().err.splitlines()
+    console.complain(GeometryError("it is a volume"), path)
+
+    cut, empty, doubled, volume = capsys.readouterr().err.splitlines()
     assert cut == f"medcnn: {path}: its pixels are cut off. Copy it."
     assert empty == f"medcnn: {path} is empty."
     assert doubled == "medcnn: s: its slices are doubled."
+    assert volume == f"medcnn: {path}: it is a volume."
+
+
+def test_names_that_are_no_utf_8_leave_the_json_whole(capfdbinary):
+    name = os.fsdecode(b"\xff\xfe bad \xc3\xa9")
+    console.answer({"source": name})
+    told = capfdbinary.readouterr().out.decode("utf-8", "strict")
+    assert os.fsencode(json.loads(told)["source"]) == b"\xff\xfe bad \xc3\xa9"

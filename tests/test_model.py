@@ -128,8 +128,15 @@ def test_nan_is_refused_before_the_network_sees_it(bundle):
 
 
 def test_a_volume_is_refused_by_a_picture_model(bundle):
-    with pytest.raises(GeometryError, match="takes 2-D"):
-        Model.open(bundle.path).predict(Image(np.zeros((1, 64, 64, 8))))
+    words = r"the model takes 2-D images, this is 3-D \(64 x 60 x 8\)"
+    with pytest.raises(GeometryError, match=words):
+        Model.open(bundle.path).predict(Image(np.zeros((1, 64, 60, 8))))
+
+
+def test_a_volume_is_refused_in_words_by_the_shipped_model():
+    model = Model.open("chest-xray")
+    with pytest.raises(GeometryError, match="takes 2-D images, this is 3-D"):
+        model.predict(Image(np.zeros((1, 64, 60, 8))))
 
 
 def test_an_absent_device_is_an_error(bundle):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -64,8 +65,9 @@ def terminable() -> Iterator[None]:
 
 
 def answer(value: Any) -> None:
-    """Write JSON to stdout."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Write JSON to stdout; bytes of a name that are no UTF-8 are escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    typer.echo(text.encode(errors="backslashreplace").decode())
 
 
 def show(renderable: Any) -> None:
@@ -85,17 +87,22 @@ def say(words: str, *, quiet: bool = False) -> None:
         typer.echo(printable(words), err=True)
 
 
-def complain(error: MedcnnError) -> None:
-    """Write one clear sentence to stderr: what is wrong, and what to do."""
-    message = _located(error).rstrip()
+def complain(error: MedcnnError, where: Path | None = None) -> None:
+    """Write one clear sentence to stderr: what is wrong, and what to do.
+
+    Args:
+        error: What is wrong.
+        where: The file that it is about, if the error does not know.
+    """
+    message = _located(error, where).rstrip()
     stop = "" if message.endswith((".", "!", "?")) else "."
     words = f"{message}{stop} {error.hint}".strip()
     typer.echo(f"medcnn: {printable(words)}", err=True)
 
 
-def _located(error: MedcnnError) -> str:
+def _located(error: MedcnnError, where: Path | None) -> str:
     """Return what is wrong, and in which file if the message does not say so."""
-    path = error.path if isinstance(error, ReadError) else None
+    path = error.path if isinstance(error, ReadError) else where
     if path is None:
         return error.message
     alone = rf"(?<![\w./-]){re.escape(str(path))}(?![\w/-])"

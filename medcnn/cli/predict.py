@@ -73,7 +73,7 @@ def predict(
             try:
                 prediction = opened.predict(image)
             except MedcnnError as error:
-                complain(error)
+                complain(error, image.source)
                 errors.append(error_facts(str(image.source), error))
                 continue
             images.append(_row(opened, image, prediction))
