@@ -98,6 +98,18 @@ def test_real_world_mapping_of_frames_is_told(is_shared, tmp_path):
     assert "a real world value mapping is there and was not applied" in notes
 
 
+def test_fractional_segmentation_gives_shares_not_stored_numbers(tmp_path):
+    stored = np.arange(60, dtype="u1").reshape(3, 5, 4)
+    dataset = enhanced([item() for _ in FRAMES], Modality="SEG", BitsStored=8)
+    dataset.BitsAllocated, dataset.HighBit = 8, 7
+    dataset.PixelData = stored.tobytes()
+    dataset.SegmentationType, dataset.MaximumFractionalValue = "FRACTIONAL", 100
+    dataset.SegmentationFractionalType = "PROBABILITY"
+    image = read(dataset, tmp_path)
+    np.testing.assert_allclose(frames(image), stored / 100, rtol=1e-6)
+    assert image.unit == "probability"
+
+
 def test_padding_of_floats_is_masked_in_enhanced_objects(tmp_path):
     dataset = enhanced([item() for _ in FRAMES], BitsAllocated=32)
     for keyword in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):

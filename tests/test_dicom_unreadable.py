@@ -54,6 +54,13 @@ def test_layout_that_cannot_be_read_is_refused(keyword, value, tmp_path):
         io.load(save(dataset, tmp_path / "a.dcm"))
 
 
+def test_values_of_which_nothing_says_whether_they_are_signed_are_refused(tmp_path):
+    dataset = picture(RAMP_12)
+    del dataset.PixelRepresentation
+    with pytest.raises(DecodeError, match="Pixel Representation is missing"):
+        io.load(save(dataset, tmp_path / "a.dcm"))
+
+
 def test_padding_value_that_cannot_be_read_is_told(tmp_path):
     dataset = with_raw(picture(RAMP_12), "PixelPaddingValue", "LO", b"none")
     image = io.load(save(dataset, tmp_path / "a.dcm"))

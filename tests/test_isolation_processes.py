@@ -10,6 +10,8 @@ import pytest
 from dicoms import RAMP_12, picture, save
 
 from medcnn import SafeReader
+from medcnn.errors import IsolationError
+from medcnn.isolation import process as process_module
 
 pytestmark = [
     pytest.mark.slow,
@@ -61,6 +63,27 @@ def test_a_reader_starts_in_a_folder_that_was_deleted(tmp_path, monkeypatch):
     gone.rmdir()
     with SafeReader() as reader:
         assert (reader.load(path).picture() == RAMP_12).all()
+
+
+def test_a_worker_that_answers_with_endless_brackets_is_one_that_died(
+    tmp_path, monkeypatch
+):
+    script = (
+        "import struct, sys\n"
+        "from medcnn.isolation.wire import receive_bytes, send_bytes\n"
+        "receive_bytes(sys.stdin.buffer)\n"
+        "send_bytes(sys.stdout.buffer, b'ready')\n"
+        "receive_bytes(sys.stdin.buffer)\n"
+        "text = b'[' * 1000000\n"
+        "sys.stdout.buffer.write(struct.pack('<II', len(text), 0) + text)\n"
+        "sys.stdout.buffer.flush()\n"
+        "sys.stdin.buffer.read()\n"
+    )
+    command = (sys.executable, "-P", "-c", script)
+    monkeypatch.setattr(process_module, "WORKER_COMMAND", command)
+    path = save(picture(RAMP_12), tmp_path / "a.dcm")
+    with SafeReader() as reader, pytest.raises(IsolationError, match="died"):
+        reader.load(path)
 
 
 def test_a_worker_whose_parent_was_killed_ends_and_removes_its_folder(tmp_path):

@@ -290,7 +290,7 @@ class _Member:
         try:
             kind, message = self._process.receive(self._desk.limits.memory_bytes)
             answer = self._sort(kind, message)
-        except (EOFError, OSError, ValueError, TypeError):
+        except Exception:  # noqa: BLE001 - it may be in a hostile file's hands
             answer = self._post_mortem()
         if answer is None:
             return

@@ -67,6 +67,7 @@ _SHARED = (
         for what in ("Value", "RangeLimit")
     ),
     *(*_VALUES, *_DISPLAY, _MAPPING, "RedPaletteColorLookupTableDescriptor"),
+    *("SegmentationType", "SegmentationFractionalType", "MaximumFractionalValue"),
 )
 """What holds for every frame unless its macros say otherwise."""
 

@@ -191,6 +191,9 @@ def _plan_modality(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
     if text(dataset, "Modality").upper() == "RTDOSE":
         _plan_dose(dataset, draft, path)
         return
+    if text(dataset, "SegmentationType").upper() == "FRACTIONAL":
+        _plan_fraction(dataset, draft, path)
+        return
     slope = stated(dataset, "RescaleSlope", path)
     intercept = stated(dataset, "RescaleIntercept", path)
     if slope is None and intercept is None:
@@ -221,6 +224,21 @@ def _plan_dose(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
     words = f"dose grid scaling: value = {scale:g} * stored"
     ends = scale * draft.low, scale * draft.high
     draft.add(Step(words, lambda v: v * scale, (scale,)), *ends)
+
+
+def _plan_fraction(dataset: Dataset, draft: _Draft, path: Path | None) -> None:
+    """PS3.3 C.8.20.2.3: a share = stored / (0062,000E) Maximum Fractional Value.
+
+    Raises:
+        DecodeError: If the maximum is not above 0.
+    """
+    most = stated(dataset, "MaximumFractionalValue", path)
+    if most is None or most <= 0:
+        msg = "(0062,000E) Maximum Fractional Value is missing or not above 0."
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
+    words = f"fractional segmentation: value = stored / {most:g}"
+    ends = draft.low / most, draft.high / most
+    draft.add(Step(words, lambda v: v / most, (1 / most,)), *ends)
 
 
 def _note_unapplied(dataset: Dataset, draft: _Draft) -> None:
@@ -327,6 +345,8 @@ def _unit(dataset: Dataset, modality: str, draft: _Draft) -> str | None:
         return _DOSE_UNITS.get(units, units or None) if draft.steps else None
     if modality in {"PT", "NM"}:
         return text(dataset, "Units") or None
+    if text(dataset, "SegmentationType").upper() == "FRACTIONAL":
+        kind = text(dataset, "SegmentationFractionalType").lower()
     return kind if is_stated and kind not in {"", "US"} else None
 
 

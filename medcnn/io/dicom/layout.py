@@ -19,6 +19,7 @@ from medcnn.io.dicom.tags import (
     code,
     is_big_endian,
     is_implicit,
+    is_there,
     stated,
 )
 from medcnn.io.source import check_samples
@@ -128,6 +129,8 @@ def layout_of(dataset: Dataset, keyword: str, path: Path | None) -> Layout:
         is_planar=samples > 1
         and _choice(dataset, "PlanarConfiguration", "(0028,0006)", path),
     )
+    if keyword == "PixelData" and samples == 1 and allocated > 1:
+        _check_sign(dataset, path)
     check_syntax(layout.syntax, path)
     _check_bits(layout, _whole(dataset, "HighBit", path, stored - 1), path)
     return layout
@@ -180,6 +183,17 @@ def _choice(dataset: Dataset, keyword: str, tag: str, path: Path | None) -> bool
         msg = f"{tag} {keyword} is {value}, not 0 or 1."
         raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     return value == 1
+
+
+def _check_sign(dataset: Dataset, path: Path | None) -> None:
+    """Refuse grey values of which nothing says whether they are signed.
+
+    Raises:
+        DecodeError: If (0028,0103) Pixel Representation is missing.
+    """
+    if not is_there(dataset, "PixelRepresentation"):
+        msg = "(0028,0103) Pixel Representation is missing: are its values signed?"
+        raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
 
 
 def _syntax(dataset: Dataset) -> UID:
