@@ -19,12 +19,15 @@ Pixels = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose image this is, as far as the file says; all of it is personal data."""
+    """Whose image this is, as far as the file says; all of it is personal data.
 
-    patient_id: str | None = None
-    study_uid: str | None = None
-    series_uid: str | None = None
-    sop_uid: str | None = None
+    It is not shown when an image is printed, in a notebook or a log.
+    """
+
+    patient_id: str | None = field(default=None, repr=False)
+    study_uid: str | None = field(default=None, repr=False)
+    series_uid: str | None = field(default=None, repr=False)
+    sop_uid: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

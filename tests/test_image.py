@@ -5,7 +5,7 @@ import pytest
 
 from medcnn.errors import GeometryError
 from medcnn.geometry import Geometry
-from medcnn.image import Image
+from medcnn.image import Identity, Image
 
 
 def test_a_picture_has_columns_along_i_and_rows_along_j():
@@ -58,3 +58,11 @@ def test_parts_of_another_shape_are_refused():
         Image(np.zeros((1, 4, 4, 1)), geometry=grid)
     with pytest.raises(GeometryError, match="padding is for"):
         Image(np.zeros((1, 4, 4, 1)), padding=np.zeros((4, 4, 2), bool))
+
+
+def test_a_printed_image_does_not_say_whose_it_is():
+    identity = Identity("Doe^John", "1.2.3", "1.2.4", "1.2.5")
+    shown = repr(Image(np.zeros((1, 2, 2, 1), np.uint8), identity=identity))
+    assert "Identity()" in shown
+    assert "Doe" not in shown
+    assert "1.2." not in shown

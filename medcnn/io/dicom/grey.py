@@ -22,6 +22,7 @@ from medcnn.io.dicom.layout import Layout
 from medcnn.io.dicom.lut import DISPLAY_MAX, read_lut, read_window
 from medcnn.io.dicom.tags import (
     NOT_CONFORMANT,
+    code,
     is_there,
     numbers,
     sequence,
@@ -155,7 +156,11 @@ def plan_grey(
     modality = text(dataset, "Modality").upper()
     draft = _Draft(*stored_range(layout))
     _plan_modality(dataset, draft, path)
-    chosen = "asked for" if as_values is not None else f"usual for {modality or 'it'}"
+    chosen = (
+        "asked for"
+        if as_values is not None
+        else f"usual for {code(dataset, 'Modality') or 'it'}"
+    )
     if as_values is None:
         as_values = modality in VALUE_MODALITIES
     _note_unapplied(dataset, draft)
