@@ -13,8 +13,12 @@ from test_dicom_separate import by, repeats
 
 from medcnn import io
 from medcnn.io.dicom import parse
-from medcnn.io.dicom.records import FileRecord
-from medcnn.io.dicom.series import describe_all_of_group, group_files, group_records
+from medcnn.io.dicom.volumes.records import FileRecord
+from medcnn.io.dicom.volumes.series import (
+    describe_all_of_group,
+    group_files,
+    group_records,
+)
 from medcnn.io.options import ReadOptions
 
 

@@ -191,7 +191,7 @@ def _series_items(
     """Group DICOM files and make an item of each group."""
     if not files:
         return [], []
-    series: Any = import_module("medcnn.io.dicom.series")
+    series: Any = import_module("medcnn.io.dicom.volumes.series")
     groups, problems = series.group_files(files, options)
     items = [
         Item(

@@ -20,9 +20,9 @@ from pydicom.uid import (
 )
 
 from medcnn.errors import NoPixelsError, ReadError
-from medcnn.io.dicom.layout import layout_of
 from medcnn.io.dicom.parse import parse, quiet
-from medcnn.io.dicom.stored import container
+from medcnn.io.dicom.pixels.layout import layout_of
+from medcnn.io.dicom.pixels.stored import container
 
 COLOUR_TOLERANCE = 3
 """Two decoders may round cosines, colours and shared colours by 1 each."""

@@ -12,12 +12,12 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from medcnn.io.dicom.deflated import inflated, is_deflated
-from medcnn.io.dicom.layout import PIXEL_KEYWORDS
-from medcnn.io.dicom.plan import make_plan
-from medcnn.io.dicom.planes import record_of
-from medcnn.io.dicom.records import FileRecord
+from medcnn.io.dicom.pixels.layout import PIXEL_KEYWORDS
+from medcnn.io.dicom.pixels.plan import make_plan
 from medcnn.io.dicom.structure import check_structure, start_of_data_set
 from medcnn.io.dicom.tags import broken_as_decode_error
+from medcnn.io.dicom.volumes.planes import record_of
+from medcnn.io.dicom.volumes.records import FileRecord
 from medcnn.io.options import ReadOptions
 from medcnn.io.regular import open_regular
 

@@ -8,7 +8,6 @@ from pydicom.dataset import Dataset
 
 from medcnn.image import Image
 from medcnn.io.description import Description
-from medcnn.io.dicom.layout import PIXEL_KEYWORDS
 from medcnn.io.dicom.parse import (
     Parsed,
     parse,
@@ -16,8 +15,9 @@ from medcnn.io.dicom.parse import (
     record_of_file,
     record_of_parsed,
 )
-from medcnn.io.dicom.records import FileRecord
-from medcnn.io.dicom.volumes import Volumes
+from medcnn.io.dicom.pixels.layout import PIXEL_KEYWORDS
+from medcnn.io.dicom.volumes.reading import Volumes
+from medcnn.io.dicom.volumes.records import FileRecord
 from medcnn.io.options import ReadOptions
 
 __all__ = ["describe_all", "from_dataset", "read", "read_all"]

@@ -74,7 +74,7 @@ def slides_in(files: Iterable[Path]) -> list[tuple[Path, str, str]]:
     found = [
         (file, "", f"slide: {shown(file)}") for file in every if file not in set(dicom)
     ]
-    reader: Any = import_module("medcnn.io.dicom.slide")
+    reader: Any = import_module("medcnn.io.dicom.slides.reading")
     for uid, group in reader.series_in(dicom).items():
         found.append((group[0], uid, f"SM, slide, {len(group)} files: {uid}"))
     return found
@@ -110,7 +110,7 @@ def _open_found(path: Path, series_uid: str) -> Slide:
     """Open a slide by its file, or by its folder and series."""
     if not series_uid:
         return Slide(open_parts(path))
-    reader: Any = import_module("medcnn.io.dicom.slide")
+    reader: Any = import_module("medcnn.io.dicom.slides.reading")
     return Slide(reader.open_parts(path.parent, series=series_uid))
 
 

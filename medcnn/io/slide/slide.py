@@ -19,7 +19,7 @@ from medcnn.io.source import check_samples, shown
 
 __all__ = ["Slide", "open_parts", "open_slide"]
 
-_READERS = {"dicom": "medcnn.io.dicom.slide", "tiff": "medcnn.io.slide_tiff"}
+_READERS = {"dicom": "medcnn.io.dicom.slides.reading", "tiff": "medcnn.io.slide_tiff"}
 _LONGEST_THUMBNAIL = 8192
 
 

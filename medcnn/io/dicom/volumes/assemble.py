@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from medcnn.image import Image
 from medcnn.io.description import Description
-from medcnn.io.dicom.mosaic import unpacked
 from medcnn.io.dicom.parse import Parsed, parse
-from medcnn.io.dicom.parts import Part
-from medcnn.io.dicom.plan import common_type, decode, make_plan, steps_in_words
-from medcnn.io.dicom.records import FileRecord, Plane
-from medcnn.io.dicom.reduced import NOT_REDUCED, Reduced, reduced
-from medcnn.io.dicom.resampling import resampled
+from medcnn.io.dicom.pixels.plan import common_type, decode, make_plan, steps_in_words
+from medcnn.io.dicom.pixels.reduced import NOT_REDUCED, Reduced, reduced
+from medcnn.io.dicom.volumes.mosaic import unpacked
+from medcnn.io.dicom.volumes.parts import Part
+from medcnn.io.dicom.volumes.records import FileRecord, Plane
+from medcnn.io.dicom.volumes.resampling import resampled
 from medcnn.io.options import ReadOptions
 from medcnn.io.source import check_samples
 

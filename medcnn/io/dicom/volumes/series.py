@@ -9,8 +9,8 @@ from medcnn.errors import ReadError
 from medcnn.image import Image
 from medcnn.io.description import Description
 from medcnn.io.dicom.parse import record_of_file
-from medcnn.io.dicom.records import FileRecord
-from medcnn.io.dicom.volumes import Volumes
+from medcnn.io.dicom.volumes.reading import Volumes
+from medcnn.io.dicom.volumes.records import FileRecord
 from medcnn.io.options import ReadOptions
 
 __all__ = [

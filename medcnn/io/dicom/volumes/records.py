@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from medcnn.geometry import Frame, Geometry
 from medcnn.image import Identity
-from medcnn.io.dicom.keys import Key
+from medcnn.io.dicom.volumes.keys import Key
 
 __all__ = ["FileRecord", "Numbers", "Plane"]
 
@@ -33,7 +33,7 @@ class Plane:
         reference: Frame of Reference UID.
         sop_uid: SOP Instance UID.
         form: Which of the file's forms of steps its pixels take.
-        keys: What tells it from others in its place, see `medcnn.io.dicom.keys`.
+        keys: What tells it from others in its place, see `volumes.keys`.
     """
 
     file: int

@@ -7,11 +7,11 @@ import numpy as np
 
 from medcnn.errors import GeometryError, ReadError
 from medcnn.geometry import Geometry
-from medcnn.io.dicom.grid import checked_axes, slice_geometry
-from medcnn.io.dicom.records import FileRecord, Plane
-from medcnn.io.dicom.resampling import Resampling, plan_resampling
-from medcnn.io.dicom.separate import Portion, mixture, separate
 from medcnn.io.dicom.tags import NOT_CONFORMANT
+from medcnn.io.dicom.volumes.grid import checked_axes, slice_geometry
+from medcnn.io.dicom.volumes.records import FileRecord, Plane
+from medcnn.io.dicom.volumes.resampling import Resampling, plan_resampling
+from medcnn.io.dicom.volumes.separate import Portion, mixture, separate
 from medcnn.io.options import ReadOptions
 from medcnn.io.source import MAX_SAMPLES
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medcnn.errors import ReadError
-from medcnn.io.dicom.records import FileRecord
+from medcnn.io.dicom.volumes.records import FileRecord
 from medcnn.io.source import shown
 
 __all__ = ["without_copies"]

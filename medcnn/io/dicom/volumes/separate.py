@@ -12,9 +12,9 @@ from itertools import combinations, pairwise
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.io.dicom.keys import KINDS, REPEATS, Key, title_of
-from medcnn.io.dicom.records import Plane
-from medcnn.io.dicom.stack import Stack, places_of, stack_of
+from medcnn.io.dicom.volumes.keys import KINDS, REPEATS, Key, title_of
+from medcnn.io.dicom.volumes.records import Plane
+from medcnn.io.dicom.volumes.stack import Stack, places_of, stack_of
 
 __all__ = ["Portion", "mixture", "separate"]
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from medcnn.errors import DecodeError
-from medcnn.io.dicom.layout import Layout
-from medcnn.io.dicom.palette import read_palette
+from medcnn.io.dicom.pixels.layout import Layout
+from medcnn.io.dicom.pixels.palette import read_palette
 from medcnn.io.dicom.tags import NOT_CONFORMANT, broken_as_decode_error
 
 __all__ = ["check_photometric", "colour_words", "to_rgb"]

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.io.dicom.grey import TABLE_BITS, GreyPlan
-from medcnn.io.dicom.layout import Layout
+from medcnn.io.dicom.pixels.grey import TABLE_BITS, GreyPlan
+from medcnn.io.dicom.pixels.layout import Layout
 
 __all__ = ["render"]
 

@@ -12,13 +12,13 @@ from pydicom.uid import RLELossless
 
 from medcnn.errors import DecodeError
 from medcnn.io.codestream import Codestream, bare_codestream, read_codestream
-from medcnn.io.dicom.codecs import decode_frame, decode_run_lengths
 from medcnn.io.dicom.fragments import frame_begins
-from medcnn.io.dicom.layout import CUT_OFF, Layout
-from medcnn.io.dicom.native import native_pixels
-from medcnn.io.dicom.syntaxes import JPEG_2000, JPEG_DCT
+from medcnn.io.dicom.pixels.codecs import decode_frame, decode_run_lengths
+from medcnn.io.dicom.pixels.layout import CUT_OFF, Layout
+from medcnn.io.dicom.pixels.native import native_pixels
+from medcnn.io.dicom.pixels.syntaxes import JPEG_2000, JPEG_DCT
+from medcnn.io.dicom.pixels.ybr import ybr_to_rgb
 from medcnn.io.dicom.tags import NOT_CONFORMANT, broken_as_decode_error
-from medcnn.io.dicom.ybr import ybr_to_rgb
 
 __all__ = ["Frame", "conform", "container", "encapsulated_frames"]
 

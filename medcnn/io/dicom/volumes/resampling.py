@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.geometry import Geometry
-from medcnn.io.dicom.stack import UNEVEN, Stack
+from medcnn.io.dicom.volumes.stack import UNEVEN, Stack
 
 __all__ = ["Resampling", "plan_resampling", "resampled"]
 

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from medcnn.errors import DecodeError
-from medcnn.io.dicom.layout import Layout
-from medcnn.io.dicom.lut import DISPLAY_MAX, read_lut, read_window
+from medcnn.io.dicom.pixels.layout import Layout
+from medcnn.io.dicom.pixels.lut import DISPLAY_MAX, read_lut, read_window
 from medcnn.io.dicom.tags import (
     NOT_CONFORMANT,
     code,

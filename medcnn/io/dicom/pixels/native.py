@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian
 
 from medcnn.errors import DecodeError
-from medcnn.io.dicom.layout import CUT_OFF, Layout
+from medcnn.io.dicom.pixels.layout import CUT_OFF, Layout
 from medcnn.io.dicom.tags import NOT_CONFORMANT, broken_as_decode_error
 
 __all__ = ["SUBSAMPLED", "expected_bytes", "native_pixels"]

@@ -13,9 +13,9 @@ from pydicom.dataset import Dataset
 
 from medcnn.errors import GeometryError, ReadError
 from medcnn.geometry import Geometry
-from medcnn.io.dicom.records import Plane
-from medcnn.io.dicom.spacing import picture_spacing
 from medcnn.io.dicom.tags import NOT_CONFORMANT, text
+from medcnn.io.dicom.volumes.records import Plane
+from medcnn.io.dicom.volumes.spacing import picture_spacing
 
 __all__ = [
     "ORTHOGONAL_TOLERANCE",

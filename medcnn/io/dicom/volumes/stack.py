@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.io.dicom.records import Plane
+from medcnn.io.dicom.volumes.records import Plane
 
 __all__ = ["UNEVEN", "Stack", "places_of", "stack_of"]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from medcnn.errors import DecodeError
-from medcnn.io.dicom.layout import Layout
+from medcnn.io.dicom.pixels.layout import Layout
 from medcnn.io.dicom.tags import NOT_CONFORMANT, number, sequence, text
 from medcnn.io.slide.contract import check_matrix
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from medcnn.io.dicom.records import Plane
 from medcnn.io.dicom.tags import numbers
+from medcnn.io.dicom.volumes.records import Plane
 
 __all__ = ["offset_planes"]
 

@@ -10,12 +10,12 @@ import numpy as np
 from medcnn.errors import ReadError
 from medcnn.image import Image
 from medcnn.io.description import Description
-from medcnn.io.dicom.assemble import FrameSource, describe_part, image_of
-from medcnn.io.dicom.copies import without_copies
 from medcnn.io.dicom.parse import Parsed, quiet
-from medcnn.io.dicom.parts import Part, parts_of
-from medcnn.io.dicom.records import FileRecord
 from medcnn.io.dicom.tags import broken_as_decode_error
+from medcnn.io.dicom.volumes.assemble import FrameSource, describe_part, image_of
+from medcnn.io.dicom.volumes.copies import without_copies
+from medcnn.io.dicom.volumes.parts import Part, parts_of
+from medcnn.io.dicom.volumes.records import FileRecord
 from medcnn.io.options import ReadOptions
 from medcnn.io.parts import chosen
 

@@ -6,14 +6,14 @@ from pydicom.dataset import Dataset
 
 from medcnn.geometry import Frame
 from medcnn.io.dicom.facts import facts_of, identity_of
-from medcnn.io.dicom.frames import frame_headers
-from medcnn.io.dicom.grid import picture_geometry
-from medcnn.io.dicom.keys import keys_of
-from medcnn.io.dicom.mosaic import is_mosaic, tiles_of
-from medcnn.io.dicom.offsets import offset_planes
-from medcnn.io.dicom.plan import Plan
-from medcnn.io.dicom.records import FileRecord, Numbers, Plane
+from medcnn.io.dicom.pixels.plan import Plan
 from medcnn.io.dicom.tags import number, numbers, text
+from medcnn.io.dicom.volumes.frames import frame_headers
+from medcnn.io.dicom.volumes.grid import picture_geometry
+from medcnn.io.dicom.volumes.keys import keys_of
+from medcnn.io.dicom.volumes.mosaic import is_mosaic, tiles_of
+from medcnn.io.dicom.volumes.offsets import offset_planes
+from medcnn.io.dicom.volumes.records import FileRecord, Numbers, Plane
 
 __all__ = ["record_of"]
 

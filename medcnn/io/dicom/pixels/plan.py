@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from medcnn.io.dicom.colour import check_photometric, colour_words, to_rgb
 from medcnn.io.dicom.facts import warnings_of
-from medcnn.io.dicom.frames import frame_headers
-from medcnn.io.dicom.grey import GreyPlan, plan_grey
-from medcnn.io.dicom.layout import Layout, layout_of
-from medcnn.io.dicom.native import expected_bytes
-from medcnn.io.dicom.render import render
-from medcnn.io.dicom.stored import container
+from medcnn.io.dicom.pixels.colour import check_photometric, colour_words, to_rgb
+from medcnn.io.dicom.pixels.grey import GreyPlan, plan_grey
+from medcnn.io.dicom.pixels.layout import Layout, layout_of
+from medcnn.io.dicom.pixels.native import expected_bytes
+from medcnn.io.dicom.pixels.render import render
+from medcnn.io.dicom.pixels.stored import container
 from medcnn.io.dicom.tags import broken_as_decode_error
+from medcnn.io.dicom.volumes.frames import frame_headers
 from medcnn.io.options import ReadOptions
 
 __all__ = ["Plan", "common_type", "decode", "make_plan", "steps_in_words"]

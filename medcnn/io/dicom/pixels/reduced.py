@@ -19,13 +19,13 @@ from pydicom.dataset import Dataset
 
 from medcnn.geometry import Geometry
 from medcnn.io.codestream import Codestream
-from medcnn.io.dicom.codecs import decode_reduced
-from medcnn.io.dicom.grey import GreyPlan
-from medcnn.io.dicom.layout import Layout
-from medcnn.io.dicom.plan import Plan
-from medcnn.io.dicom.render import render
-from medcnn.io.dicom.stored import conform, encapsulated_frames
-from medcnn.io.dicom.syntaxes import JPEG_2000, JPEG_DCT
+from medcnn.io.dicom.pixels.codecs import decode_reduced
+from medcnn.io.dicom.pixels.grey import GreyPlan
+from medcnn.io.dicom.pixels.layout import Layout
+from medcnn.io.dicom.pixels.plan import Plan
+from medcnn.io.dicom.pixels.render import render
+from medcnn.io.dicom.pixels.stored import conform, encapsulated_frames
+from medcnn.io.dicom.pixels.syntaxes import JPEG_2000, JPEG_DCT
 from medcnn.io.dicom.tags import FOREIGN_ERRORS
 
 __all__ = ["NOT_REDUCED", "Reduced", "reduced"]

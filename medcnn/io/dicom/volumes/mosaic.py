@@ -17,9 +17,9 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from medcnn.errors import ReadError
-from medcnn.io.dicom.csa import csa_values
-from medcnn.io.dicom.records import Plane
 from medcnn.io.dicom.tags import number, text
+from medcnn.io.dicom.volumes.csa import csa_values
+from medcnn.io.dicom.volumes.records import Plane
 
 __all__ = ["is_mosaic", "tiles_of", "unpacked"]
 

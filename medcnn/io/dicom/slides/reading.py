@@ -17,10 +17,10 @@ from pydicom.dataset import Dataset
 from medcnn.errors import DecodeError, ReadError, SeveralSeriesError
 from medcnn.io.dicom.deflated import is_deflated
 from medcnn.io.dicom.facts import facts_of, identity_of, warnings_of
-from medcnn.io.dicom.layout import Layout, layout_of
-from medcnn.io.dicom.slide_frames import FrameFile
-from medcnn.io.dicom.slide_grid import affine_of, check_same_place, downsample_of
-from medcnn.io.dicom.slide_layout import Index, Plane, matrix_of, planes_of
+from medcnn.io.dicom.pixels.layout import Layout, layout_of
+from medcnn.io.dicom.slides.frames import FrameFile
+from medcnn.io.dicom.slides.grid import affine_of, check_same_place, downsample_of
+from medcnn.io.dicom.slides.layout import Index, Plane, matrix_of, planes_of
 from medcnn.io.dicom.structure import check_structure, start_of_data_set
 from medcnn.io.dicom.tags import (
     broken_as_decode_error,

@@ -23,8 +23,8 @@ from pydicom.uid import UID
 
 from medcnn.errors import DecodeError
 from medcnn.io.codestream import Codestream
-from medcnn.io.dicom.layout import CUT_OFF, Layout
-from medcnn.io.dicom.syntaxes import JPEG_2000, JPEG_DCT, JPEG_LOSSLESS, JPEG_LS
+from medcnn.io.dicom.pixels.layout import CUT_OFF, Layout
+from medcnn.io.dicom.pixels.syntaxes import JPEG_2000, JPEG_DCT, JPEG_LOSSLESS, JPEG_LS
 from medcnn.io.dicom.tags import NOT_CONFORMANT
 
 __all__ = ["decode_frame", "decode_reduced", "decode_run_lengths"]

@@ -13,7 +13,7 @@ from pydicom.uid import (
 )
 
 from medcnn.errors import DecodeError, NoPixelsError
-from medcnn.io.dicom.syntaxes import check_syntax
+from medcnn.io.dicom.pixels.syntaxes import check_syntax
 from medcnn.io.dicom.tags import (
     NOT_CONFORMANT,
     code,

@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, parse_basic_offsets, parse_fragments
 
 from medcnn.errors import DecodeError
-from medcnn.io.dicom.layout import Layout
-from medcnn.io.dicom.stored import container
+from medcnn.io.dicom.pixels.layout import Layout
+from medcnn.io.dicom.pixels.stored import container
 from medcnn.io.dicom.tags import NOT_CONFORMANT, broken_as_decode_error
 from medcnn.io.regular import open_regular
 

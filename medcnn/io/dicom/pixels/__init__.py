@@ -1,0 +1,1 @@
+"""From encoded bytes to stored values, and from stored values to meaning."""

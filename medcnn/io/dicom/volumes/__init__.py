@@ -1,0 +1,1 @@
+"""From planes to volumes: what belongs together, its order and its grid."""
