@@ -269,3 +269,22 @@ def test_a_jpeg_may_be_decoded_smaller(pixels, turn, tmp_path):
 def test_only_one_part_is_there(tmp_path):
     with pytest.raises(ReadError, match="no part 2"):
         io.load(saved(GREY_8, tmp_path / "a.png"), part=2)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("size", [None, (8, 8)])
+def test_a_jpeg_that_is_cut_off_and_given_an_end_is_refused(mode, size, tmp_path):
+    chance = np.random.default_rng(7)
+    noise = PIL.Image.fromarray(chance.integers(0, 255, (97, 130), np.uint8))
+    noise.convert(mode).save(tmp_path / "whole.jpg", quality=90)
+    raw = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(raw[: len(raw) // 2] + b"\xff\xd9")
+
+    assert io.load(tmp_path / "whole.jpg", size=size).shape[2] == 1
+    with pytest.raises(DecodeError, match="cut off"):
+        io.load(tmp_path / "cut.jpg", size=size)
+
+
+def test_a_jpeg_that_ends_in_mid_grey_is_read(tmp_path):
+    PIL.Image.fromarray(np.full((40, 50), 128, np.uint8)).save(tmp_path / "a.jpg")
+    assert (io.load(tmp_path / "a.jpg").picture() == 128).all()

@@ -22,6 +22,10 @@ __all__ = ["describe_all", "read", "read_all"]
 
 Pixels = npt.NDArray[Any]
 
+_MID_GREY = 128
+_END_OF_IMAGE = b"\xff\xd9"
+_STUFFING = bytes(range(0x11, 0xF1, 7)) * 8
+
 _REDUCED = {
     (8, 1): cv2.IMREAD_REDUCED_GRAYSCALE_8,
     (8, 3): cv2.IMREAD_REDUCED_COLOR_8,
@@ -147,4 +151,28 @@ def _decoded(data: bytes, header: RasterHeader, factor: int, path: Path) -> Pixe
     if pixels.shape[:2] != wanted or pixels.dtype.name not in {"uint8", "uint16"}:
         msg = f"its {header.kind} picture decodes to {pixels.shape} of {pixels.dtype}."
         raise DecodeError(msg, path=path, hint="Copy the file again.")
+    if header.kind == "JPEG" and _may_be_filled(pixels, 8 // factor):
+        _check_whole(data, pixels, flags, path)
     return pixels
+
+
+def _may_be_filled(pixels: Pixels, block: int) -> bool:
+    """Say whether the last block is the mid-grey with which libjpeg fills up."""
+    row, column = (block * ((size - 1) // block) for size in pixels.shape[:2])
+    return bool((pixels[row:, column:, ...] == _MID_GREY).all())
+
+
+def _check_whole(data: bytes, pixels: Pixels, flags: int, path: Path) -> None:
+    """Refuse a JPEG whose scan ends before its picture does, though it has an end.
+
+    A decoder that has all it needs leaves alone what is put before the end.
+
+    Raises:
+        DecodeError: If it has not.
+    """
+    body, end, rest = data.rpartition(_END_OF_IMAGE)
+    longer = body + _STUFFING + end + rest
+    more = cv2.imdecode(np.frombuffer(longer, np.uint8), flags)
+    if more is None or not np.array_equal(more, pixels):
+        msg = "its JPEG picture is cut off: the scan ends before the picture does."
+        raise DecodeError(msg, path=path, hint="Copy the file again.")
