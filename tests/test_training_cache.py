@@ -12,8 +12,8 @@ from trainings import write_blobs
 
 from medcnn.dataset import content_hashes, read_cases
 from medcnn.errors import DataError
+from medcnn.planning.sections import Input
 from medcnn.training.cache import build_cache
-from medcnn.training.sections import Input
 
 
 def test_the_cache_holds_what_preprocessing_makes_and_is_made_once(tmp_path):
@@ -46,7 +46,7 @@ from pathlib import Path
 from medcnn.dataset import content_hashes, read_cases
 from medcnn.errors import OutputError
 from medcnn.training.cache import build_cache
-from medcnn.training.sections import Input
+from medcnn.planning.sections import Input
 
 table = read_cases(sys.argv[1], labels=["blob"])
 spec = Input(shape=(512, 512), fit="stretch")

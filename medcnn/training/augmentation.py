@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from medcnn.planning.sections import Augmentation
 from medcnn.preprocessing.resample import resize
-from medcnn.training.sections import Augmentation
 
 __all__ = ["at_side", "augment", "generator"]
 

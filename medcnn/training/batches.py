@@ -8,9 +8,9 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from medcnn.planning.recipe import Recipe
 from medcnn.training.augmentation import at_side, augment, generator
 from medcnn.training.cache import Pixels
-from medcnn.training.recipe import Recipe
 from medcnn.training.sampler import Item
 
 __all__ = ["Batch", "TrainingImages", "full_batches", "loader", "side_shape"]

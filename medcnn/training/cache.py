@@ -13,8 +13,8 @@ import numpy.typing as npt
 from medcnn.dataset import CaseTable
 from medcnn.errors import DataError, MedcnnError, OutputError
 from medcnn.io import load
+from medcnn.planning.sections import Input
 from medcnn.preprocessing import Preprocessing
-from medcnn.training.sections import Input
 
 __all__ = ["Pixels", "build_cache"]
 

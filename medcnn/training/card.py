@@ -9,8 +9,8 @@ import numpy as np
 
 from medcnn.bundle import BundleSpec
 from medcnn.dataset import SPLITS, CaseTable
+from medcnn.planning.recipe import Recipe
 from medcnn.training.measure import Achieved
-from medcnn.training.recipe import Recipe
 from medcnn.training.state import Progress
 
 __all__ = ["Findings", "write_card"]

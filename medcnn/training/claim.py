@@ -11,7 +11,7 @@ from pathlib import Path
 from medcnn.bundle import SPEC, file_sha256
 from medcnn.errors import OutputError
 from medcnn.outputs import cannot_write, make_folder, write_whole
-from medcnn.training.recipe import Recipe
+from medcnn.planning.recipe import Recipe
 
 if sys.platform == "win32":
     import msvcrt

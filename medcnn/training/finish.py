@@ -33,6 +33,7 @@ from medcnn.gate import FeatureModel, GateRules
 from medcnn.io import load
 from medcnn.model import Model
 from medcnn.networks import Classifier, export_graph
+from medcnn.planning.recipe import Recipe
 from medcnn.training.answers import Answers, ask
 from medcnn.training.card import Findings, write_card
 from medcnn.training.loop import BEST, Material
@@ -43,7 +44,6 @@ from medcnn.training.measure import (
     operating_points,
     scores,
 )
-from medcnn.training.recipe import Recipe
 from medcnn.training.state import Progress
 
 __all__ = ["finish"]

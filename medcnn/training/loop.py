@@ -17,12 +17,12 @@ from lightning import Fabric
 from medcnn.dataset import CaseTable
 from medcnn.errors import RecipeError
 from medcnn.networks import Classifier
+from medcnn.planning.recipe import Recipe
 from medcnn.training.batches import TrainingImages, full_batches, loader
 from medcnn.training.cache import Pixels
 from medcnn.training.curves import draw_curves, write_history
 from medcnn.training.loss import MaskedCrossEntropy, positive_weights
 from medcnn.training.module import ClassifierModule
-from medcnn.training.recipe import Recipe
 from medcnn.training.reporter import Reporter, Tick
 from medcnn.training.sampler import EpochPlan
 from medcnn.training.schedule import average_into, ema_decay

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from medcnn.errors import RecipeError
-from medcnn.training.sections import Loss
+from medcnn.planning.sections import Loss
 
 __all__ = ["MaskedCrossEntropy", "positive_weights"]
 

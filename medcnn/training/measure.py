@@ -19,9 +19,9 @@ from medcnn.metrics.operating import (
     youden_threshold,
 )
 from medcnn.metrics.roc import delong_ci
+from medcnn.planning.recipe import Recipe
+from medcnn.planning.sections import ExtraTruth, Rule
 from medcnn.training.answers import Answers
-from medcnn.training.recipe import Recipe
-from medcnn.training.sections import ExtraTruth, Rule
 
 __all__ = ["Achieved", "achieved", "calibrations", "operating_points", "scores"]
 

@@ -7,9 +7,9 @@ from lightning import LightningModule
 from torch import nn
 
 from medcnn.networks import Classifier
+from medcnn.planning.recipe import Recipe
 from medcnn.training.batches import Batch
 from medcnn.training.loss import MaskedCrossEntropy
-from medcnn.training.recipe import Recipe
 from medcnn.training.schedule import rate_factor
 
 __all__ = ["ClassifierModule"]

@@ -17,6 +17,7 @@ from medcnn.dataset import (
 )
 from medcnn.engines.torch import choose_device
 from medcnn.networks import Classifier, build, load_pretrained
+from medcnn.planning.recipe import Recipe, read_recipe
 from medcnn.training.cache import Pixels, build_cache
 from medcnn.training.claim import claim
 from medcnn.training.finish import finish
@@ -27,7 +28,6 @@ from medcnn.training.fitting import (
 )
 from medcnn.training.loop import LAST, Loop, Material
 from medcnn.training.probe import start_head
-from medcnn.training.recipe import Recipe, read_recipe
 from medcnn.training.reporter import Reporter
 
 __all__ = ["train"]

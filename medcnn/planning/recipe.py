@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from medcnn.errors import RecipeError
 from medcnn.gate import GateRules
-from medcnn.training.sections import (
+from medcnn.planning.sections import (
     About,
     Augmentation,
     Card,
