@@ -11,7 +11,14 @@ import numpy as np
 from medcnn.dataset.cases import Case, CaseTable
 from medcnn.errors import DataError, LeakageError
 
-__all__ = ["assign_splits", "content_hashes", "data_sha256", "refuse_leakage"]
+__all__ = [
+    "assign_splits",
+    "content_hashes",
+    "data_sha256",
+    "groups_of_cases",
+    "refuse_leakage",
+    "stratum_by",
+]
 
 _NAMED = 5
 
@@ -89,7 +96,7 @@ def assign_splits(
             raise DataError(msg)
         return table
     free = [n for n, split in enumerate(stated) if split in {None, "train"}]
-    chosen = _draw(table, free, _groups(table, hashes), rng, val_share)
+    chosen = _draw(table, free, groups_of_cases(table, hashes), rng, val_share)
     if not chosen or len(chosen) == len(free):
         msg = f"{table.source}: {len(free)} cases are too few to set a val split apart"
         raise DataError(msg, hint="Add patients, or a split column.")
@@ -109,7 +116,7 @@ def _content_hash(path: Path) -> str:
     return hashlib.sha256("".join(map(_content_hash, parts)).encode()).hexdigest()
 
 
-def _groups(table: CaseTable, hashes: Sequence[str]) -> list[int]:
+def groups_of_cases(table: CaseTable, hashes: Sequence[str]) -> list[int]:
     """Number the groups that must stay together: same patient or same content."""
     parent = list(range(len(table.cases)))
 
@@ -141,7 +148,7 @@ def _draw(
     for n in free:
         members[groups[n]].append(n)
     strata = defaultdict(list)
-    of_case: Callable[[int], str] = _stratum_by(table)
+    of_case: Callable[[int], str] = stratum_by(table)
     for group in members.values():
         strata[max(of_case(n) for n in group)].append(group)
     chosen: set[int] = set()
@@ -158,7 +165,7 @@ def _draw(
     return chosen
 
 
-def _stratum_by(table: CaseTable) -> Callable[[int], str]:
+def stratum_by(table: CaseTable) -> Callable[[int], str]:
     """Return what names a case's stratum: its class, or the main label's value."""
     if table.activation == "softmax":
         names = [
