@@ -40,6 +40,10 @@ class Recipe(Section):
         attributes: Columns of 1 and 0 that are no labels.
         seed: Decides everything that is drawn.
         val_share: Share of the cases held out where the data has no val split.
+        folds: Parts that the cases are dealt into by patient; each is held out once and a
+            network trained on the others. 1 trains one network, on train.
+        seeds: Networks of each fold, which differ in their starting weights and in all
+            that is drawn. Several networks make an ensemble.
         progressive: [[epochs, side], ...]: train at smaller pictures first; the rest of
             the epochs run at the full input shape. Ends before `optimiser.epochs`.
         selftest: An image the finished model is to be tried on, relative to the recipe;
@@ -50,6 +54,8 @@ class Recipe(Section):
     attributes: tuple[str, ...] = ()
     seed: int = Field(default=0, ge=0)
     val_share: float = Field(default=0.15, gt=0, lt=1)
+    folds: int = Field(default=1, ge=1, le=20)
+    seeds: int = Field(default=1, ge=1, le=20)
     progressive: tuple[tuple[Count, Count], ...] = ()
     selftest: Path | None = None
     model: About = About()
@@ -80,6 +86,7 @@ class Recipe(Section):
         Where the pretrained weights lie does not; what they are is their checksum.
         """
         kept = {"labels", "attributes", "seed", "val_share", "progressive", "network"}
+        kept |= {"folds", "seeds"}
         kept |= {"input", "optimiser", "loss", "sampling", "augmentation", "select"}
         values = self.model_dump(mode="json", include=kept)
         del values["network"]["pretrained"]
