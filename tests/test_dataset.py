@@ -161,7 +161,7 @@ def test_unknown_labels_columns_and_kinds_are_refused(tmp_path):
         read_cases(file).column("sex")
     with pytest.raises(DataError, match="neither a table nor a folder"):
         read_cases(tmp_path / "nothing")
-    with pytest.raises(DataError, match=r"expected \.csv or \.tsv"):
+    with pytest.raises(DataError, match=r"expected \.csv, \.tsv or \.parquet"):
         read_cases(tmp_path / "a.png")
     (tmp_path / "broken.csv").write_bytes(b"path,ill\n\xff\xfe,1\n")
     with pytest.raises(DataError, match="cannot be read as a table"):

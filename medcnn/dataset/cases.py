@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from medcnn.errors import DataError
 
-__all__ = ["SPLITS", "Case", "CaseTable"]
+__all__ = ["SPLITS", "Case", "CaseTable", "Kind"]
 
 SPLITS = ("train", "val", "test")
+Kind = Literal["table", "folder", "data set"]
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,19 @@ class CaseTable:
         activation: "sigmoid" for labels that may occur together, "softmax" for classes
             of which exactly one is true.
         cases: In the order of the table.
+        kind: What they were read from; the splits of a "data set" were published.
+        modality: DICOM code of what all images are, where the source as a whole says
+            it; None where it does not.
+        laterality: Whether left and right mean something, where the source says it.
     """
 
     source: Path
     labels: tuple[str, ...]
     activation: Literal["sigmoid", "softmax"]
     cases: tuple[Case, ...]
+    kind: Kind = "table"
+    modality: str | None = None
+    laterality: bool | None = None
 
     def truth(self) -> npt.NDArray[np.float32]:
         """Return all truths, (N, L), NaN where unknown."""
