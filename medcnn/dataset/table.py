@@ -33,7 +33,8 @@ def read_cases(
         data: A table (CSV, TSV, Parquet) with `path` (relative to it) and either one
             column for each label (1, 0, blank = unknown) or one `label` column with
             class names; optionally patient_id and split; other columns become
-            attributes. Or a folder, or a .npz with train_images, train_labels and so on, as MedMNIST's.
+            attributes. Or a folder, or a .npz with train_images, train_labels and so
+            on, as MedMNIST's.
         labels: The labels or classes to use, the main one first; none means all: each
             column that holds nothing but 1, 0 and blanks, or all class names.
         attributes: Columns that are no labels although they hold only 1, 0 and blanks.
