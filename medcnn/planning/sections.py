@@ -322,11 +322,21 @@ class Run(Section):
     """How the training runs; nothing here changes what is learnt, but for rounding.
 
     Attributes:
-        precision: "bf16" or "32"; "auto" is bf16 on a GPU, 32 elsewhere.
+        precision: "bf16" or "32"; "auto" is bf16 on a GPU and on a CPU with matrix
+            tiles (AMX), 32 elsewhere.
+        devices: Processes on this machine, each with a device (or a share of the CPU);
+            torchrun and SLURM overrule it. The batch is divided among them.
+        augment: Where images are varied: "device" varies a batch at once where the
+            network runs, "workers" one by one on the CPU; "auto" is "device" on a GPU.
+        compile: Whether the network goes through torch.compile, which pays in long
+            trainings on a GPU.
         workers: Processes that prepare batches; "auto" is 0 on a CPU, up to 8 on a GPU.
         checkpoint_seconds: How often the state is written, besides each epoch's end.
     """
 
     precision: Literal["auto", "32", "bf16"] = "auto"
+    devices: int = Field(default=1, ge=1)
+    augment: Literal["auto", "device", "workers"] = "auto"
+    compile: bool = False
     workers: Literal["auto"] | int = "auto"
     checkpoint_seconds: float = Field(default=120.0, ge=0)
