@@ -92,6 +92,6 @@ def _features(
         batch = ((images - spec.mean) / spec.std).to(material.device)
         with fabric.autocast():
             features = network.body(batch)
-        pooled.append(features.float().flatten(2).mean(2).cpu())
+        pooled.append(network.pool(features.float()).cpu())
         tick(len(images))
     return torch.cat(pooled).double().numpy()

@@ -141,6 +141,7 @@ def _network(recipe: Recipe, labels: int, reporter: Reporter) -> Classifier:
         dims=recipe.input.dims,
         in_channels=recipe.input.channels,
         labels=labels,
+        shape=recipe.input.shape,
         **recipe.network.arguments,
     )
     if recipe.network.pretrained is not None:
