@@ -16,7 +16,7 @@ from medcnn.image import Image
 from medcnn.preprocessing import Prepared
 from medcnn.results import Band, Prediction
 
-__all__ = ["Answer", "Model", "prepare"]
+__all__ = ["Answer", "Model", "prepare", "probabilities_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +266,7 @@ class Model:
         if self._feature_model is not None:
             pooled = outputs.features.reshape(len(outputs.features), -1).mean(axis=1)
             distance = float(self._feature_model.distance(pooled[None])[0])
-        probabilities = _probabilities(self.spec, outputs.logits)
+        probabilities = probabilities_of(self.spec, outputs.logits)
         return Prediction(
             probabilities=dict(zip(self.labels, probabilities, strict=True)),
             thresholds={p.label: p.flag for p in self.spec.operating_points},
@@ -278,8 +278,13 @@ class Model:
         )
 
 
-def _probabilities(spec: BundleSpec, logits: npt.NDArray[np.float32]) -> list[float]:
-    """Turn logits into probabilities: the one place where that happens."""
+def probabilities_of(spec: BundleSpec, logits: npt.NDArray[np.float32]) -> list[float]:
+    """Turn logits into probabilities: the one place where that happens.
+
+    Args:
+        spec: The bundle's, with its calibration.
+        logits: (labels,).
+    """
     values = logits.astype(np.float64)
     if spec.activation == "softmax":
         values /= 1.0 if spec.temperature is None else spec.temperature.value
