@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, logsumexp
+from scipy.special import expit
 
 from medcnn.errors import UndefinedMetricError
 from medcnn.metrics.brier import Brier, brier, brier_parts
@@ -111,9 +111,12 @@ def temperature(truth: npt.ArrayLike, logits: npt.ArrayLike) -> float:
     centred = values - values[np.arange(len(given)), given][:, None]
     if not np.any(centred):
         return 1.0
+    largest = centred.max(axis=1)  # at least 0: the true class is among them
+    below = centred - largest[:, None]
 
     def loss(log_temperature: float) -> float:
-        return float(logsumexp(centred / np.exp(log_temperature), axis=1).mean())
+        beta = np.exp(-log_temperature)
+        return float((beta * largest + np.log(np.exp(beta * below).sum(axis=1))).mean())
 
     bounds = (np.log(_COLDEST), np.log(_HOTTEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded")

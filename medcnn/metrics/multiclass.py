@@ -9,6 +9,7 @@ import numpy.typing as npt
 from medcnn.errors import UndefinedMetricError
 from medcnn.metrics.classes import Clusters, FloatArray, checked, cluster_codes
 from medcnn.metrics.components import (
+    Sample,
     count_patients,
     influence,
     logit_interval,
@@ -227,17 +228,32 @@ def macro_auc_ci(
     """
     truths, values = _labels(truth, score)
     codes = cluster_codes(cluster, len(values))
-    value, labels = macro_auc(truth, score), values.shape[1]
-    added, fewest = np.zeros(len(values)), math.inf
-    for label in range(labels):
+    added, areas, fewest = np.zeros(len(values)), [], math.inf
+    for label in range(values.shape[1]):
         known = ~np.isnan(truths[:, label])
         is_diseased, scores = checked(truths[known, label], values[known, label])
         sample = count_patients(is_diseased, codes[known])
-        sample.check()
-        added[known] += influence(is_diseased, scores)[1] / labels
+        _check_label(sample, label)
+        area, parts = influence(is_diseased, scores)
+        added[known] += parts / values.shape[1]
+        areas.append(area)
         fewest = min(fewest, sample.effective)
+    value = math.fsum(areas) / len(areas)
     variance = spread(added, np.zeros(len(values), np.intp), codes)
     return value, *logit_interval(value, variance, fewest, level)
+
+
+def _check_label(sample: Sample, label: int) -> None:
+    """Say which label has too few patients.
+
+    Raises:
+        UndefinedMetricError: If it has fewer than two of a class.
+    """
+    try:
+        sample.check()
+    except UndefinedMetricError as error:
+        msg = f"class or label {label}: {error.message}"
+        raise UndefinedMetricError(msg) from error
 
 
 def _labels(
