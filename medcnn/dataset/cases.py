@@ -11,9 +11,12 @@ import numpy.typing as npt
 
 from medcnn.errors import DataError
 
-__all__ = ["SPLITS", "Case", "CaseTable", "Kind"]
+__all__ = ["LEFT_OUT", "SPLITS", "Case", "CaseTable", "Kind"]
 
 SPLITS = ("train", "val", "test")
+LEFT_OUT = "left out"
+"""Split of a case that takes no part: val or test holds a copy of its image."""
+
 Kind = Literal["table", "folder", "data set"]
 
 
@@ -25,7 +28,7 @@ class Case:
         path: The image, or the folder of a series.
         truth: 1 or 0 for each label, None where unknown; the main label first.
         patient_id: Whose image it is, None where nothing says.
-        split: train, val or test; None where nothing says.
+        split: train, val or test, or `LEFT_OUT`; None where nothing says.
         attributes: The table's other columns: what subgroups are made of.
     """
 

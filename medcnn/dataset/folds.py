@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.dataset.cases import CaseTable
+from medcnn.dataset.cases import LEFT_OUT, CaseTable
 from medcnn.dataset.split import groups_of_cases, stratum_by
 from medcnn.errors import DataError
 
 __all__ = ["TEST", "assign_folds", "fold_table"]
 
 TEST = -1
-"""Fold of a case that belongs to the test split: it takes no part."""
+"""Fold of a case of test, or one that is left out: it takes no part."""
 
 
 def assign_folds(
@@ -37,7 +37,7 @@ def assign_folds(
         rng: Decides among equals.
 
     Returns:
-        Each case's fold from 0, and `TEST` for cases of test, (N,).
+        Each case's fold from 0, and `TEST` for those that take no part, (N,).
 
     Raises:
         DataError: If there are fewer groups than folds.
@@ -45,7 +45,7 @@ def assign_folds(
     groups = groups_of_cases(table, hashes)
     members = defaultdict(list)
     for n, case in enumerate(table.cases):
-        if case.split != "test":
+        if case.split not in {"test", LEFT_OUT}:
             members[groups[n]].append(n)
     if len(members) < folds:
         msg = f"{table.source}: {len(members)} patients are too few for {folds} folds"

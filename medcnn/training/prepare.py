@@ -1,0 +1,151 @@
+"""Before the first step: images are decoded, copies found, splits made or refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from lightning import Fabric
+
+from medcnn.dataset import (
+    CaseTable,
+    Leaks,
+    Looks,
+    assign_splits,
+    contradictions,
+    find_leaks,
+    find_twins,
+    joined,
+    leave_out_copies,
+    name_patients,
+    refuse_leaks,
+)
+from medcnn.planning.recipe import Recipe
+from medcnn.training.cache import Pixels, build_cache
+from medcnn.training.reporter import Reporter
+
+__all__ = ["Place", "Prepared", "prepare", "settle_splits"]
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a training runs.
+
+    Attributes:
+        work: Its folder; the cache of decoded images lies there.
+        fabric: Lightning's hand on the devices.
+        reporter: Where words go.
+    """
+
+    work: Path
+    fabric: Fabric
+    reporter: Reporter
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Labelled images with their splits, decoded and looked through.
+
+    Attributes:
+        table: Cases with patients, as far as known, and splits.
+        same: One name for each case, the same for copies of an image.
+        leaks: What is in several splits nevertheless, because that was allowed.
+        notes: What was found out, in words; names no patient.
+    """
+
+    table: CaseTable
+    same: tuple[str, ...]
+    leaks: Leaks
+    notes: tuple[str, ...]
+
+
+def prepare(
+    table: CaseTable,
+    hashes: Sequence[str],
+    recipe: Recipe,
+    place: Place,
+    *,
+    allow_leak: bool = False,
+) -> tuple[Prepared, Pixels]:
+    """Decode all images once and give each case its split.
+
+    Args:
+        table: Cases as read.
+        hashes: Their `content_hashes`.
+        recipe: The recipe.
+        place: Where it is done; of several processes the first decodes.
+        allow_leak: Train although patients or images are in several splits.
+
+    Returns:
+        The cases, and their pixels in the same order.
+
+    Raises:
+        DataError: If images cannot be read, or are too few; LeakageError if a patient
+            or an image is in several splits.
+        OutputError: If the cache cannot be written.
+    """
+    reporter, fabric = place.reporter, place.fabric
+    if not fabric.is_global_zero:
+        fabric.barrier()
+    with reporter.bar("reading images", len(table.cases)) as tick:
+        pixels, looks = build_cache(
+            table,
+            hashes,
+            recipe.input,
+            place.work / "cache",
+            tick=lambda more: tick(more, ""),
+        )
+    if fabric.is_global_zero:
+        fabric.barrier()
+    done = settle_splits(table, looks, recipe, allow_leak=allow_leak)
+    for note in done.notes:
+        reporter.say(note)
+    return done, pixels
+
+
+def settle_splits(
+    table: CaseTable, looks: Looks, recipe: Recipe, *, allow_leak: bool
+) -> Prepared:
+    """Give every case its split, so that no patient and no image is in two.
+
+    Args:
+        table: Cases as read.
+        looks: What their images look like.
+        recipe: Its seed and share of val decide what is drawn.
+        allow_leak: Keep stated splits although patients or images are in several.
+
+    Raises:
+        DataError: If there are too few cases; LeakageError if a patient or an image is
+            in several stated splits.
+    """
+    table, known = name_patients(table, looks)
+    notes = [f"{known[0].upper()}{known[1:]}."]
+    twins = find_twins(looks)
+    same = joined(twins, len(table.cases))
+    if table.kind == "data set" and not allow_leak:
+        table, out = leave_out_copies(table, twins)
+        if out:
+            notes.append(
+                f"{len(out)} images are left out, since val or test holds a copy: "
+                f"{_some(out)}."
+            )
+    rng = np.random.default_rng((recipe.seed, 0))
+    table = assign_splits(table, same, rng=rng, val_share=recipe.val_share)
+    leaks = find_leaks(table, twins)
+    if leaks and not allow_leak:
+        refuse_leaks(table, leaks)
+    if leaks:
+        notes.append(f"Leaks were allowed: {leaks.counted()}. Results are too good.")
+    torn = contradictions(table, twins)
+    if torn:
+        notes.append(
+            f"{len(torn)} pairs of identical images have different labels: "
+            f"{_some(torn)}. One of each pair is wrong."
+        )
+    return Prepared(table, same, leaks, tuple(notes))
+
+
+def _some(lines: Sequence[str]) -> str:
+    return "; ".join(lines[:_SHOWN]) + ("; ..." if len(lines) > _SHOWN else "")
