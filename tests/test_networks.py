@@ -9,10 +9,9 @@ import torch
 from safetensors.torch import save_file
 
 from medcnn.errors import BundleError
-from medcnn.networks import NETWORKS, build, export_graph, load_pretrained
+from medcnn.networks import NETWORKS, build, export_graph
 from medcnn.networks.acs import AcsConv, to_acs
 from medcnn.networks.cnn_rnn import SliceWeights
-from medcnn.networks.pretrained import GREY_MEAN, GREY_STD
 
 SHAPES = {2: (1, 64, 96), 3: (1, 32, 64, 32)}
 KINDS = {name: {"name": name} for name in NETWORKS} | {
@@ -312,82 +311,3 @@ def test_stages_hold_every_weight_of_the_body_once():
     staged = [id(p) for stage in network.stages() for p in stage]
     assert sorted(staged) == sorted(id(p) for p in network.body.parameters())
     assert len(network.stages()) == 9
-
-
-def _torchvision_names(network):
-    names = {}
-    for key, value in network.state_dict().items():
-        theirs = key.removeprefix("body.").removeprefix("stem.")
-        names[theirs.replace("head.", "fc.")] = value.clone()
-    return names
-
-
-def test_torchvision_names_fit_resnet(tmp_path):
-    source = _lively(build("resnet50", dims=2, in_channels=3, labels=7))
-    torch.save(_torchvision_names(source), tmp_path / "w.pth")
-    target = build("resnet50", dims=2, in_channels=3, labels=2)
-    report = load_pretrained(target, tmp_path / "w.pth")
-    assert report.key_map == "torchvision ResNet"
-    assert set(report.ignored) == {"fc.weight", "fc.bias"}
-    image = torch.rand(1, 3, 64, 64)
-    with torch.no_grad():
-        assert torch.equal(source.body(image), target.eval().body(image))
-
-
-def test_a_shortened_network_takes_the_stages_it_has(tmp_path):
-    source = _lively(build("resnet50", dims=2, in_channels=3, labels=7))
-    torch.save(_torchvision_names(source), tmp_path / "w.pth")
-    target = build("resnet50", dims=2, in_channels=3, labels=2, layers=3)
-    report = load_pretrained(target, tmp_path / "w.pth")
-    assert "body.layer4.0.conv1.weight" in report.ignored
-    image = torch.rand(1, 3, 64, 64)
-    with torch.no_grad():
-        assert torch.equal(source.body[:4](image), target.eval().body(image))
-    with pytest.raises(BundleError, match="1 to 4 layers"):
-        build("resnet50", dims=2, in_channels=3, labels=2, layers=5)
-
-
-def test_a_grey_stem_does_what_the_colour_stem_did_with_a_grey_picture(tmp_path):
-    colour = _lively(build("resnet18", dims=2, in_channels=3, labels=2))
-    torch.save(_torchvision_names(colour), tmp_path / "w.pth")
-    grey = build("resnet18", dims=2, in_channels=1, labels=2)
-    load_pretrained(grey, tmp_path / "w.pth")
-    picture = torch.rand(1, 1, 64, 64)
-    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-    std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-    with torch.no_grad():
-        want = colour.body.stem[:3]((picture - mean) / std)
-        got = grey.eval().body.stem[:3]((picture - GREY_MEAN) / GREY_STD)
-    inside = (..., slice(2, -2), slice(2, -2))
-    assert torch.allclose(want[inside], got[inside], atol=1e-4)
-
-
-def test_weights_of_another_network_are_refused_by_key(tmp_path):
-    source = build("resnet18", dims=2, in_channels=1, labels=2)
-    torch.save(_torchvision_names(source), tmp_path / "w.pth")
-    target = build("resnet50", dims=2, in_channels=1, labels=2)
-    with pytest.raises(BundleError, match=r"layer1\.0\.conv3"):
-        load_pretrained(target, tmp_path / "w.pth")
-
-
-def test_weights_in_an_unknown_layout_are_refused(tmp_path):
-    torch.save({"some.weight": torch.zeros(1)}, tmp_path / "w.pth")
-    with pytest.raises(BundleError, match="no known key layout"):
-        load_pretrained(
-            build("resnet18", dims=2, in_channels=1, labels=2), tmp_path / "w.pth"
-        )
-
-
-def test_a_pickle_that_would_run_code_is_refused(tmp_path):
-    canary = tmp_path / "canary"
-
-    class Evil:
-        def __reduce__(self):
-            return (type(canary).touch, (canary,))
-
-    torch.save({"layer1.0.conv1.weight": Evil()}, tmp_path / "w.pth")
-    with pytest.raises(BundleError, match="cannot be read as weights"):
-        load_pretrained(
-            build("resnet18", dims=2, in_channels=1, labels=2), tmp_path / "w.pth"
-        )
-    assert not canary.exists()

@@ -9,7 +9,11 @@ from medcnn.networks.cnn_rnn import CNNS, cnn_rnn
 from medcnn.networks.ensemble import ensemble_of
 from medcnn.networks.export import export_graph
 from medcnn.networks.mlp import mlp
-from medcnn.networks.pretrained import PretrainedReport, load_pretrained
+from medcnn.networks.pretrained import (
+    PretrainedReport,
+    load_bundle_weights,
+    load_pretrained,
+)
 
 __all__ = [
     "NETWORKS",
@@ -18,6 +22,7 @@ __all__ = [
     "build",
     "ensemble_of",
     "export_graph",
+    "load_bundle_weights",
     "load_pretrained",
 ]
 
