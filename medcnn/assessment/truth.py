@@ -1,0 +1,172 @@
+"""Labelled images for a model: which of its labels they tell, what it knew before."""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from medcnn.bundle import Bundle
+from medcnn.dataset import (
+    Case,
+    CaseTable,
+    content_hashes,
+    data_sha256,
+    read_cases,
+)
+from medcnn.errors import BundleError, DataError, LeakageError
+from medcnn.evaluation import Predictions
+
+__all__ = [
+    "TRAINED_ON",
+    "Known",
+    "as_predictions",
+    "read_truth",
+    "what_is_known",
+]
+
+TRAINED_ON = "splits.csv"
+"""File of a bundle with `sha256,split` of every image that training saw."""
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a bundle says of the images that are to be measured.
+
+    Attributes:
+        content_sha256: Of these images, truths and patients.
+        note: What is not known, or must be read beside the numbers; "" if nothing.
+    """
+
+    content_sha256: str
+    note: str
+
+
+def read_truth(data: str | Path, labels: Sequence[str]) -> CaseTable:
+    """Read labelled images, and leave only the labels that a model has.
+
+    Args:
+        data: A table, a folder of classes, or a data set.
+        labels: The model's.
+
+    Raises:
+        DataError: If the data are wrong, or tell none of these labels.
+    """
+    everything = read_cases(data)
+    shared = [label for label in labels if label in everything.labels]
+    if not shared:
+        msg = f"{data} tells {', '.join(everything.labels)}; "
+        msg += f"the model has {', '.join(labels)}"
+        hint = "Name the columns or classes as the model does: medcnn models."
+        raise DataError(msg, hint=hint)
+    if everything.activation == "softmax":
+        return everything
+    return read_cases(data, labels=shared)
+
+
+def as_predictions(table: CaseTable, labels: Sequence[str]) -> Predictions:
+    """Return the cases without any score yet.
+
+    Args:
+        table: As read.
+        labels: The model's; those that the table does not tell are left out.
+    """
+    shared = tuple(label for label in labels if label in table.labels)
+    columns = [table.labels.index(label) for label in shared]
+    truth = table.truth().astype(np.float64)[:, columns]
+    names = list(dict.fromkeys(k for case in table.cases for k in case.attributes))
+    return Predictions(
+        source=str(table.source),
+        labels=shared,
+        cases=tuple(_name(case, table.source) for case in table.cases),
+        truth=truth,
+        score=np.full(truth.shape, np.nan),
+        patients=tuple(case.patient_id or "" for case in table.cases),
+        splits=tuple(case.split or "" for case in table.cases),
+        columns=MappingProxyType(
+            {x: tuple(c.attributes.get(x, "") for c in table.cases) for x in names}
+        ),
+    )
+
+
+def what_is_known(bundle: Bundle, whole: CaseTable, part: CaseTable) -> Known:
+    """Refuse images that the model was trained on, as far as its bundle tells.
+
+    A bundle with `splits.csv` names every image by checksum. One without it says at
+    least the checksum of the whole table that it was trained on.
+
+    Raises:
+        LeakageError: If some of `part` were trained on.
+    """
+    hashes = content_hashes(part)
+    content = data_sha256(part, hashes)
+    seen = _splits_of(bundle)
+    if seen is None:
+        return Known(content, _by_table(bundle, whole, part))
+    learnt = [
+        str(case.path)
+        for case, found in zip(part.cases, hashes, strict=True)
+        if seen.get(found) == "train"
+    ]
+    _refuse(bundle, learnt, len(part.cases))
+    chosen = sum(seen.get(found) == "val" for found in hashes)
+    if not chosen:
+        return Known(content, "")
+    words = f"{chosen} of these images are of the split val that chose the model."
+    return Known(content, words)
+
+
+def _by_table(bundle: Bundle, whole: CaseTable, part: CaseTable) -> str:
+    """Judge by the checksum of all training data; return what must be noted."""
+    is_same = data_sha256(whole, content_hashes(whole)) == (
+        bundle.spec.training.data_sha256
+    )
+    if not is_same:
+        return (
+            "The model does not list the images that it was trained on, so it is not "
+            "known here whether some of these are among them."
+        )
+    learnt = [str(case.path) for case in part.cases if case.split == "train"]
+    _refuse(bundle, learnt, len(part.cases))
+    return ""
+
+
+def _refuse(bundle: Bundle, learnt: Sequence[str], cases: int) -> None:
+    """Refuse images that were trained on.
+
+    Raises:
+        LeakageError: If there are any.
+    """
+    if learnt:
+        some = ", ".join(learnt[:_NAMED]) + (", ..." if len(learnt) > _NAMED else "")
+        msg = f"{bundle.spec.name} was trained on {len(learnt)} of these {cases} "
+        msg += f"images: {some}"
+        raise LeakageError(msg, hint="Measure it on others: --split test.")
+
+
+def _splits_of(bundle: Bundle) -> dict[str, str] | None:
+    """Return the split of each image by checksum; None if the bundle does not say.
+
+    Raises:
+        BundleError: If its file is not as it should be.
+    """
+    if TRAINED_ON not in bundle.spec.files:
+        return None
+    path = bundle.path / TRAINED_ON
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if rows and not {"sha256", "split"} <= set(rows[0]):
+        msg = f"{path} has no columns sha256 and split"
+        raise BundleError(msg, hint="Copy the bundle again.")
+    return {row["sha256"]: row["split"] for row in rows}
+
+
+def _name(case: Case, source: Path) -> str:
+    """Return a case's path below its table, as the table would name it."""
+    base = source if source.is_dir() else source.parent
+    return Path(os.path.relpath(case.path, base)).as_posix()
