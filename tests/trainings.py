@@ -25,6 +25,7 @@ RECIPE = {
     "augmentation": {"noise": 0.0, "gamma": 0.1},
     "select": {"label": "blob"},
     "report": {
+        "baselines": False,
         "subgroups": ["site"],
         "extra_truth": {
             "second reader": {

@@ -1,6 +1,6 @@
 """The table in which a model stands beside the baselines, and what it says in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ class Row:
 
     Attributes:
         model: What it is called.
-        trained: Whether it is the network that was trained, not a baseline.
+        trained: Whether it was trained here: the model, or a network of an ensemble.
         split: val, out-of-fold or test.
         label: The label.
         n_positive: Cases with it.
@@ -47,15 +47,32 @@ class Comparison:
     """All rows, and one sentence about the best baseline.
 
     Attributes:
-        rows: Label by label of each split, the trained network first.
+        network: Name of the trained model.
+        rows: Label by label of each split, the trained model first.
         verdict: What they mean for the main label, or for the mean over all classes; ""
             where nothing can be compared.
         beaten: Whether a baseline has the larger area.
     """
 
+    network: str
     rows: tuple[Row, ...]
     verdict: str
     beaten: bool
+
+    def spread(self, split: str, label: str) -> tuple[float, float, int] | None:
+        """Return mean, standard deviation and number of the networks' areas.
+
+        None where there are not two networks.
+        """
+        areas = [
+            row.auroc
+            for row in self.rows
+            if row.trained and row.model != self.network
+            if (row.split, row.label) == (split, label)
+        ]
+        if len(areas) < 2:
+            return None
+        return float(np.mean(areas)), float(np.std(areas, ddof=1)), len(areas)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -73,6 +90,7 @@ def compare(
     splits: Mapping[str, tuple[FloatArray, Mapping[str, FloatArray]]],
     *,
     network: str,
+    trained: Collection[str] = (),
     judged: Sequence[str],
 ) -> Comparison:
     """Measure models beside each other.
@@ -82,23 +100,26 @@ def compare(
         splits: For each split, in order, the truth (N, L) with NaN where unknown, and
             each model's probabilities (N, L), the network's first. The last split
             decides the verdict.
-        network: Name of the trained network among the models.
+        network: Name of the trained model among the models.
+        trained: Names of it and of the networks it is made of: they are no baselines.
         judged: Labels whose mean area decides the verdict.
     """
+    own = {network, *trained}
     rows = []
     for split, (truth, models) in splits.items():
         for column, label in enumerate(labels):
             for name, told in models.items():
                 sides = truth[:, column], told[:, column]
-                rows.append(_row((name, name == network, split, label), *sides))
+                rows.append(_row((name, name in own, split, label), *sides))
     found = tuple(row for row in rows if row is not None)
     last = list(splits)[-1]
     areas: dict[str, list[float]] = {}
     for row in found:
-        if row.split == last and row.label in judged:
+        asked = row.split == last and row.label in judged
+        if asked and (row.model == network or not row.trained):
             areas.setdefault(row.model, []).append(row.auroc)
     verdict, beaten = _verdict(areas, network, last, judged)
-    return Comparison(found, verdict, beaten)
+    return Comparison(network, found, verdict, beaten)
 
 
 def _verdict(

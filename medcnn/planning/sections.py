@@ -15,6 +15,7 @@ from medcnn.preprocessing import (
     Resize,
     Step,
     Window,
+    ZScore,
 )
 from medcnn.preprocessing.steps import Fit
 
@@ -80,10 +81,14 @@ class Input(Section):
 
     Attributes:
         shape: (rows, columns), or (slices, rows, columns) for volumes.
-        fit: "stretch" fills the shape; "letterbox" keeps the aspect.
+        fit: "stretch" fills the shape; "letterbox" keeps the aspect; "spacing" brings
+            images to `spacing_mm`, and cuts off or fills around their middle.
+        spacing_mm: (rows, columns) or (slices, rows, columns) in mm, for "spacing".
         channels: 1 for grey, 3 for colour.
         percentiles: Percentiles of an image's values that become 0 and 1.
         window: (center, width) in the image's unit, in place of percentiles.
+        zscore: Count values in deviations from the mean of those that are not 0, in
+            place of percentiles: MR.
         orient: Where a volume's i, j, k shall point, such as "LPS".
         hang: Whether frontal radiographs are turned to the way radiologists hang them.
         mean: What is subtracted from 0..1; the default is ImageNet's grey mean.
@@ -93,9 +98,11 @@ class Input(Section):
 
     shape: tuple[int, ...] = Field(default=(224, 224), min_length=2, max_length=3)
     fit: Fit = "letterbox"
+    spacing_mm: tuple[float, ...] | None = None
     channels: Literal[1, 3] = 1
     percentiles: tuple[float, float] = (0.5, 99.5)
     window: tuple[float, float] | None = None
+    zscore: bool = False
     orient: str | None = None
     hang: bool = False
     mean: float = 0.449
@@ -112,8 +119,10 @@ class Input(Section):
         steps: list[Step] = [] if self.orient is None else [Orient(codes=self.orient)]
         if self.hang:
             steps.append(Hang())
-        steps.append(Resize(shape=self.shape, fit=self.fit))
-        if self.window is None:
+        steps.append(Resize(shape=self.shape, fit=self.fit, spacing_mm=self.spacing_mm))
+        if self.zscore:
+            steps.append(ZScore())
+        elif self.window is None:
             steps.append(Percentiles(low=self.percentiles[0], high=self.percentiles[1]))
         else:
             steps.append(Window(center=self.window[0], width=self.window[1]))
@@ -274,11 +283,13 @@ class Report(Section):
     Attributes:
         labels: Labels measured in each subgroup; none means the main label only.
         subgroups: Columns whose values are subgroups.
+        baselines: Whether models that need no network are fitted and measured, too.
         extra_truth: Further comparisons, by name.
     """
 
     labels: tuple[str, ...] = ()
     subgroups: tuple[str, ...] = ()
+    baselines: bool = True
     extra_truth: dict[str, "ExtraTruth"] = Field(default_factory=dict)
 
 

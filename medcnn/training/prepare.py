@@ -53,12 +53,14 @@ class Prepared:
         same: One name for each case, the same for copies of an image.
         leaks: What is in several splits nevertheless, because that was allowed.
         notes: What was found out, in words; names no patient.
+        checksums: Of each image's pixel values.
     """
 
     table: CaseTable
     same: tuple[str, ...]
     leaks: Leaks
     notes: tuple[str, ...]
+    checksums: tuple[str, ...]
 
 
 def prepare(
@@ -144,7 +146,8 @@ def settle_splits(
             f"{len(torn)} pairs of identical images have different labels: "
             f"{_some(torn)}. One of each pair is wrong."
         )
-    return Prepared(table, same, leaks, tuple(notes))
+    checksums = tuple(str(name) for name in looks.checksums)
+    return Prepared(table, same, leaks, tuple(notes), checksums)
 
 
 def _some(lines: Sequence[str]) -> str:

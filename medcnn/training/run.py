@@ -1,45 +1,50 @@
 """Train a model: from labelled images to a bundle, in one call."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
+from lightning import Fabric
 
 from medcnn.dataset import (
     SPLITS,
-    CaseTable,
-    assign_splits,
+    assign_folds,
     content_hashes,
     data_sha256,
     read_cases,
-    refuse_leakage,
 )
 from medcnn.engines.torch import choose_device
 from medcnn.networks import Classifier, build, load_pretrained
 from medcnn.planning.recipe import Recipe, read_recipe
-from medcnn.training.cache import Pixels, build_cache
-from medcnn.training.claim import claim
-from medcnn.training.finish import finish
+from medcnn.training.claim import claim, work_folder
+from medcnn.training.devices import fabric_for
+from medcnn.training.finish import Data, finish
 from medcnn.training.fitting import (
     refuse_output_within,
     refuse_small_pictures,
     refuse_unfit,
 )
-from medcnn.training.loop import LAST, Loop, Material
+from medcnn.training.loop import LAST, Loop
+from medcnn.training.material import Material
+from medcnn.training.members import Folds, Member, Trained, members
+from medcnn.training.prepare import Place, Prepared, prepare
 from medcnn.training.probe import start_head
 from medcnn.training.reporter import Reporter
 
 __all__ = ["train"]
 
 
-def train(
+def train(  # noqa: PLR0913 - each is one choice of the caller
     data: str | Path,
     *,
     output: str | Path,
     recipe: str | Path | Recipe | None = None,
     device: str = "auto",
     weights: str | Path | None = None,
+    allow_leak: bool = False,
     progress: bool = True,
 ) -> Path:
     """Train a model on labelled images and write its bundle.
@@ -56,6 +61,8 @@ def train(
         device: "auto" (a GPU if there is one; it is said), "cpu", "cuda", "cuda:1" or
             "mps".
         weights: File of pretrained weights, in place of the recipe's.
+        allow_leak: Train although patients or images are in several splits; the card
+            says so.
         progress: Whether to show progress on stderr.
 
     Returns:
@@ -74,31 +81,52 @@ def train(
     if weights is not None:
         start = chosen.network.model_copy(update={"pretrained": Path(weights)})
         chosen = chosen.model_copy(update={"network": start})
-    reporter = Reporter(visible=progress)
     place = _device(choose_device(torch, device))
-    threads = f" with {torch.get_num_threads()} threads" if place == "cpu" else ""
-    reporter.say(f"Training on {place}{threads}.")
+    fabric = fabric_for(place, chosen)
+    fabric.launch()
+    reporter = Reporter(visible=progress and fabric.is_global_zero)
+    reporter.say(_where(fabric, place))
     target = Path(output)
     refuse_output_within(Path(data), target)
-    table, hashes = _read_data(Path(data), chosen)
+    table = read_cases(data, labels=chosen.labels, attributes=chosen.attributes)
     refuse_unfit(chosen, table)
+    hashes = content_hashes(table)
     checksum = data_sha256(table, hashes)
-    counts = Counter(table.column("split"))
-    images = ", ".join(f"{counts[name]} {name}" for name in SPLITS if counts[name])
-    reporter.say(f"Learning {', '.join(table.labels)}. Images: {images}.")
-    with claim(target, chosen, checksum) as work:
-        pixels = _cache(table, hashes, chosen, work, reporter)
-        material = Material(chosen, table, pixels, work, place, reporter)
-        network = _network(chosen, len(table.labels), reporter)
-        refuse_small_pictures(network, chosen)
-        if chosen.optimiser.probe and not (work / LAST).is_file():
-            start_head(network, material)
-        record = Loop(network, material).run()
-        best = f"epoch {record.best_epoch + 1}, AUC {record.best_score:.4f}"
-        reporter.say(f"Best: {best}. Measuring it.")
-        finish(network, material, record, output=target, data=checksum)
+    with _claimed(target, chosen, checksum, fabric) as work:
+        place_of = Place(work, fabric, reporter)
+        prepared, pixels = prepare(
+            table, hashes, chosen, place_of, allow_leak=allow_leak
+        )
+        table = prepared.table
+        folds = _folds(prepared, chosen)
+        counts = Counter(table.column("split"))
+        images = ", ".join(f"{counts[name]} {name}" for name in SPLITS if counts[name])
+        reporter.say(f"Learning {', '.join(table.labels)}. Images: {images}.")
+        material = Material(chosen, table, pixels, work, fabric, reporter)
+        trained = [_train_one(one) for one in members(material, folds)]
+        if fabric.is_global_zero:
+            seen = Data(checksum, hashes, prepared.checksums)
+            finish(trained, material, folds, output=target, data=seen)
+        fabric.barrier()
     reporter.say(f"The model is in {target}.")
     return target
+
+
+def _train_one(member: Member) -> Trained:
+    """Train a network, or go on training it, or see that it is trained."""
+    material = member.material
+    recipe, reporter = material.recipe, material.reporter
+    material.work.mkdir(exist_ok=True)
+    if member.name:
+        reporter.say(f"Training {member.name}.")
+    network = _network(recipe, len(material.table.labels), reporter)
+    refuse_small_pictures(network, recipe)
+    if recipe.optimiser.probe and not (material.work / LAST).is_file():
+        start_head(network, material)
+    record = Loop(network, material).run()
+    best = f"epoch {record.best_epoch + 1}, AUC {record.best_score:.4f}"
+    reporter.say(f"Best: {best}.")
+    return Trained(member, record)
 
 
 def _read(recipe: str | Path | None) -> Recipe:
@@ -109,28 +137,34 @@ def _device(name: str) -> str:
     return "cuda:0" if name == "cuda" else name
 
 
-def _read_data(data: Path, recipe: Recipe) -> tuple[CaseTable, tuple[str, ...]]:
-    """Read the cases and give each its split."""
-    table = read_cases(data, labels=recipe.labels, attributes=recipe.attributes)
-    hashes = content_hashes(table)
-    rng = np.random.default_rng((recipe.seed, 0))
-    table = assign_splits(table, hashes, rng=rng, val_share=recipe.val_share)
-    refuse_leakage(table, hashes)
-    return table, hashes
+def _where(fabric: Fabric, place: str) -> str:
+    """Say where and how the training runs."""
+    threads = f" with {torch.get_num_threads()} threads" if place == "cpu" else ""
+    world = fabric.world_size
+    told = f"Training on {place}{threads}"
+    told += f", {world} processes" if world > 1 else ""
+    half = fabric.strategy.precision.precision == "bf16-mixed"
+    return f"{told}, in {'bfloat16 where it suffices' if half else '32 bits'}."
 
 
-def _cache(
-    table: CaseTable,
-    hashes: tuple[str, ...],
-    recipe: Recipe,
-    work: Path,
-    reporter: Reporter,
-) -> Pixels:
-    with reporter.bar("reading images", len(table.cases)) as tick:
-        folder = work / "cache"
-        return build_cache(
-            table, hashes, recipe.input, folder, tick=lambda more: tick(more, "")
-        )
+@contextmanager
+def _claimed(output: Path, recipe: Recipe, data: str, fabric: Fabric) -> Iterator[Path]:
+    """Hold the work folder: the first process claims it for all of them."""
+    if fabric.is_global_zero:
+        with claim(output, recipe, data) as work:
+            fabric.barrier()
+            yield work
+    else:
+        fabric.barrier()
+        yield work_folder(output)
+
+
+def _folds(prepared: Prepared, recipe: Recipe) -> Folds | None:
+    """Deal the cases into folds, where the recipe asks for them."""
+    if recipe.folds == 1:
+        return None
+    rng = np.random.default_rng((recipe.seed, 4))
+    return assign_folds(prepared.table, prepared.same, folds=recipe.folds, rng=rng)
 
 
 def _network(recipe: Recipe, labels: int, reporter: Reporter) -> Classifier:
