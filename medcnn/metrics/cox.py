@@ -69,14 +69,14 @@ def slope_intercept(
         [1] Cox, Biometrika 45 (1958) 562-565.
         [2] Van Calster et al., BMC Med. 17 (2019) 230.
     """
-    diseased, healthy = both_classes(truth, probability)
-    _check_overlap(diseased, healthy)
+    both_classes(truth, probability)
     truths, values = probabilities(truth, probability)
     codes = None if cluster is None else cluster_codes(cluster, len(truths))
     if codes is not None and codes.max() < 1:
         msg = f"{len(truths)} cases of 1 patient: a slope's interval needs two"
         raise UndefinedMetricError(msg)
     z = logit(np.clip(values, _NEAREST, 1 - _NEAREST))
+    _check_overlap(z[truths == 1], z[truths == 0])
     centre, scale = z.mean(), z.std()
     columns = np.stack([np.ones(len(z)), (z - centre) / scale], axis=1)
     fit, covariance = _logistic(columns, truths, np.zeros(len(z)), codes)
@@ -129,9 +129,10 @@ def _logistic(
         information = (columns * (p * (1 - p))[:, None]).T @ columns
         if np.linalg.cond(information) > 1e14:
             break
-        step = np.linalg.solve(information, scores.sum(axis=0))
-        if np.abs(step).max() < 1e-10:
-            return beta, _covariance(scores, information, codes)
+        gradient = scores.sum(axis=0)
+        step = np.linalg.solve(information, gradient)
+        if gradient @ step < 1e-14:  # a ten-millionth of a standard error
+            return beta + step, _covariance(scores, information, codes)
         while (there := loss(beta + step)) > here + 1e-9 and np.abs(step).max() > 1e-12:
             step = step / 2
         beta, here = beta + step, there
