@@ -7,7 +7,6 @@ from importlib import metadata
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from medcnn.errors import DataError
 from medcnn.evaluation.discrimination import Settings
@@ -196,7 +195,7 @@ def _flow(whole: Predictions, part: Predictions, split: str) -> list[FlowStep]:
     usable = part.only(part.is_ok)
     if len(usable) < len(readable):
         steps.append(("Within the model's scope", usable))
-    told: npt.NDArray[np.bool_] = (~np.isnan(usable.truth)).any(axis=1)
+    told = np.isfinite(usable.truth).sum(axis=1) > 0
     steps.append(("Evaluated: truth known for a label", usable.only(told)))
     return [flow_step(words, cases) for words, cases in steps]
 

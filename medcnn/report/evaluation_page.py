@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from medcnn.evaluation import EVALUATION, Evaluation, read_evaluation
 from medcnn.evaluation.records import Estimate
@@ -118,6 +118,7 @@ def _render(found: Evaluation, figures: _Figures, pictures: _Pictures) -> str:
         "ratio": _ratio,
         "share": _share,
         "signed": _signed,
+        "stacked": _stacked,
         "with": _with,
     }
     style = asset("evaluation.css")
@@ -154,8 +155,10 @@ def _lead(found: Evaluation) -> str:
         who += f" of {data.patients:,} patients"
     where = f"split {data.split}" if data.split else "all splits"
     labels = list(found.labels)
-    what = labels[0] if len(labels) == 1 else f"{len(labels)} labels ({found.task})"
-    return f"How well {what} is told apart in {who} ({where})."
+    what = f"{labels[0]} is"
+    if len(labels) > 1:
+        what = f"{len(labels)} labels ({found.task}) are"
+    return f"How well {what} told apart in {who} ({where})."
 
 
 def _tiles(found: Evaluation) -> list[tuple[str, str, str]]:
@@ -211,6 +214,14 @@ def _signed(value: Estimate | None) -> str:
     if value.ci95 is None:
         return f"{value.value:+.3f}"
     return f"{value.value:+.3f} ({value.ci95[0]:+.3f} to {value.ci95[1]:+.3f})"
+
+
+def _stacked(words: str) -> Markup:
+    """Return a number with its interval on the next line."""
+    number, bracket, interval = words.partition(" (")
+    if not bracket:
+        return escape(words)
+    return Markup("{}<br><small>{}</small>").format(number, interval.rstrip(")"))
 
 
 def _percent(value: float | None) -> str:

@@ -15,7 +15,9 @@ __all__ = ["confusion", "label_areas", "subgroups"]
 MOST_CLASSES = 30
 """Classes whose numbers can be read in a square."""
 
-_ROW = 0.24
+_ROW, _LETTER, _FIELD, _NUMBERS = 0.24, 0.085, 3.6, 2.75
+"""Height of a row, width of a letter, of the field and of the numbers, in inches."""
+
 _Row = tuple[str, str, Estimate | None, bool]
 
 
@@ -80,8 +82,12 @@ def _forest(
     rows: Sequence[_Row], whole: Estimate | None, head: str, *, of_all: str = "all"
 ) -> Figure:
     """Draw estimates with intervals under each other, the first on top."""
-    figure = new_figure(7.2, _ROW * (len(rows) + 1) + 0.75)
-    axes = figure.subplots()
+    left = _LETTER * max(len(row[0]) for row in rows) + 0.15
+    width, height = left + _FIELD + _NUMBERS, _ROW * (len(rows) + 1) + 0.65
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes(
+        (left / width, 0.5 / height, _FIELD / width, 1 - 0.55 / height)
+    )
     if whole is not None:
         ends = [-0.4, len(rows) - 0.4]
         axes.plot([whole.value] * 2, ends, color=ORANGE, linewidth=1.0)
@@ -96,8 +102,7 @@ def _forest(
         tick.set_horizontalalignment("left")
         if not row[1]:
             tick.set_fontweight("bold")
-    pad = max(len(row[0]) for row in rows) * 5.4 + 8
-    axes.tick_params(axis="y", length=0, pad=pad)
+    axes.tick_params(axis="y", length=0, pad=72 * left - 4)
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
     _beside(axes, rows, head)

@@ -29,7 +29,7 @@ BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 INK, GREY, LINE = "#17212b", "#6b7885", "#dde3e8"
 
 _DPI = 150
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.color": INK,
