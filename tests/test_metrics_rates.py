@@ -13,6 +13,9 @@ from medcnn.metrics.operating import (
     Confusion,
     clustered_rates,
     clustered_share,
+    confusion,
+    design_effect,
+    design_effects,
     likelihood_ratios,
     predictive_values,
     predictive_values_ci,
@@ -186,7 +189,27 @@ def test_clustered_rates_are_wider():
         assert got.high - got.low > 1.5 * (wanted.high - wanted.low)
 
 
+def test_ratios_of_copied_cases_are_those_of_the_cases():
+    rng = np.random.default_rng(8)
+    truth = np.repeat([0, 1], [70, 50])
+    score = rng.normal(truth, 1)
+    once = likelihood_ratios(confusion(truth, score, 0.5))
+    data = (np.tile(truth, 4), np.tile(score, 4), 0.5)
+    effects = design_effects(*data, np.tile(np.arange(120), 4))
+    assert effects == pytest.approx((4 * 50 / 49, 4 * 70 / 69))
+    copied = likelihood_ratios(confusion(*data), effects=effects)
+    ppv, _ = predictive_values_ci(confusion(*data), 0.1, effects=effects)
+    plain, _ = predictive_values_ci(confusion(truth, score, 0.5), 0.1)
+    for got, wanted in (*zip(copied, once, strict=True), (ppv, plain)):
+        assert got.value == pytest.approx(wanted.value)
+        assert (got.low, got.high) == pytest.approx((wanted.low, wanted.high), rel=0.01)
+
+
 def test_senseless_input_is_refused():
+    with pytest.raises(ValueError, match="threshold is not a number"):
+        confusion([0, 1], [0, 1], math.nan)
+    with pytest.raises(ValueError, match="0 cases have no share"):
+        design_effect([], None)
     counts = Confusion(tp=0, fp=2, tn=3, fn=0)
     with pytest.raises(ValueError, match="0 diseased and 5 healthy"):
         likelihood_ratios(counts)

@@ -188,6 +188,13 @@ def test_single_precision_scores_and_truth_values_give_the_same():
     assert delong_ci(truth.astype(np.float32), score) == expected
 
 
+def test_area_is_not_rounded():
+    truth = [0] * 20 + [1] * 20
+    assert roc_auc(truth, [i % 30 for i in range(40)]) == 0.625
+    area = roc_auc(POOR, WFNS)
+    assert area == 4863 / (2 * 41 * 72) == 1 - roc_auc(POOR, -WFNS)
+
+
 def test_infinite_scores_and_senseless_levels_are_refused():
     with pytest.raises(ValueError, match="2 scores are not finite numbers, of 4"):
         roc_auc([0, 1, 0, 1], [0.1, math.inf, -math.inf, 0.3])

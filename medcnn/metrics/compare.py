@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm, rankdata
-from scipy.stats import t as student
+from scipy.stats import rankdata
 
 from medcnn.errors import UndefinedMetricError
 from medcnn.metrics.classes import (
@@ -23,6 +22,7 @@ from medcnn.metrics.components import (
     logit_interval,
     quantile,
     spread,
+    two_sided,
 )
 
 __all__ = ["Difference", "group_difference", "paired_difference"]
@@ -180,16 +180,9 @@ def _judge(pair: _Pair, level: float) -> Difference:
         error = math.sqrt(pair.variance)
         half = quantile(level, fewest) * error
         low, high = difference - half, difference + half
-        p_value = _two_sided(difference / error, fewest)
+        p_value = two_sided(difference / error, fewest)
     low, high = max(-1.0, low), min(1.0, high)
     return Difference(area_a, area_b, difference, low, high, p_value)
-
-
-def _two_sided(ratio: float, effective: float) -> float:
-    """Return the chance of a ratio so far from 0, by the quantiles of intervals."""
-    if effective >= 20:
-        return float(2 * norm.sf(abs(ratio)))
-    return float(2 * student.sf(abs(ratio), max(1.0, effective - 1)))
 
 
 def _apart(pair: _Pair, level: float) -> tuple[float, float]:

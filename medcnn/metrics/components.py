@@ -14,11 +14,13 @@ from medcnn.metrics.classes import FloatArray, IntArray, checked_level
 __all__ = [
     "Sample",
     "count_patients",
+    "exact_area",
     "influence",
     "logit_interval",
     "placements",
     "quantile",
     "spread",
+    "two_sided",
 ]
 
 _MANY = 20
@@ -98,7 +100,7 @@ def influence(
         healthy, shape (N,); each class sums to 0.
     """
     of_diseased, of_healthy = placements(score[is_diseased], score[~is_diseased])
-    area = float(of_diseased.mean())
+    area = exact_area(of_diseased, len(of_healthy))
     added = np.empty(len(score))
     added[is_diseased] = (of_diseased - area) / len(of_diseased)
     added[~is_diseased] = (of_healthy - area) / len(of_healthy)
@@ -176,6 +178,29 @@ def quantile(level: float, effective: float) -> float:
     if effective >= _MANY:
         return float(norm.ppf(tail))
     return float(student.ppf(tail, max(1.0, effective - 1)))
+
+
+def two_sided(ratio: float, effective: float) -> float:
+    """Return the chance of a ratio so far from 0, by the rule of `quantile`.
+
+    Args:
+        ratio: An estimate over its standard error.
+        effective: `Sample.effective`.
+    """
+    if effective >= _MANY:
+        return float(2 * norm.sf(abs(ratio)))
+    return float(2 * student.sf(abs(ratio), max(1.0, effective - 1)))
+
+
+def exact_area(of_diseased: FloatArray, healthy: int) -> float:
+    """Return the mean of placements without rounding: they are halves of whole numbers.
+
+    Args:
+        of_diseased: V10, shape (m,).
+        healthy: n.
+    """
+    halves = np.rint(of_diseased * (2 * healthy)).sum()
+    return float(halves / (2 * healthy * len(of_diseased)))
 
 
 def logit_interval(

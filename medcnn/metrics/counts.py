@@ -32,6 +32,7 @@ def confusion(
         threshold: A case is called when its score is at or above it.
 
     Raises:
+        ValueError: If the threshold is NaN.
         UndefinedMetricError: If only one class is present.
 
     Examples:
@@ -39,6 +40,9 @@ def confusion(
         Confusion(tp=2, fp=1, tn=1, fn=0)
     """
     diseased, healthy = both_classes(truth, score)
+    if math.isnan(threshold):
+        msg = "threshold is not a number"
+        raise ValueError(msg)
     tp, fp = int((diseased >= threshold).sum()), int((healthy >= threshold).sum())
     return Confusion(tp=tp, fp=fp, tn=len(healthy) - fp, fn=len(diseased) - tp)
 

@@ -8,7 +8,13 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from medcnn.metrics.classes import Clusters, checked_level, cluster_codes
+from medcnn.metrics.classes import (
+    Clusters,
+    both_classes,
+    checked,
+    checked_level,
+    cluster_codes,
+)
 from medcnn.metrics.counts import Confusion, confusion, wilson
 
 __all__ = [
@@ -16,6 +22,8 @@ __all__ = [
     "Share",
     "clustered_rates",
     "clustered_share",
+    "design_effect",
+    "design_effects",
     "likelihood_ratios",
     "predictive_values",
     "predictive_values_ci",
@@ -161,12 +169,36 @@ def clustered_share(
         cluster: Which patient each case is of, (N,), or None: each its own.
         level: Coverage, between 0 and 1.
 
-    Raises:
-        ValueError: If there is no case.
-
     References:
         [1] Rao & Scott, Biometrics 48 (1992) 577-585.
         [2] Saha, Miller & Wang, Int. J. Biostat. 12 (2016), 20150024: Wilson's with it.
+    """
+    flags = np.asarray(flag, bool)
+    counted = max(1.0, len(flags) / design_effect(flags, cluster))
+    value = float(flags.mean())
+    return Share(value, *wilson(value * counted, counted, level=level))
+
+
+def design_effect(flag: npt.ArrayLike, cluster: Clusters) -> float:
+    """Return how many correlated cases count as one independent case.
+
+    Args:
+        flag: True or false, at least one, shape (N,).
+        cluster: Which patient each case is of, (N,), or None: each its own.
+
+    Returns:
+        The variance of the share between patients over the binomial one, at least 1;
+        where all cases are alike, cases per patient.
+
+    Raises:
+        ValueError: If there is no case.
+
+    Examples:
+        >>> round(design_effect([1, 1, 1, 1, 0, 0], ["a", "a", "b", "b", "c", "c"]), 6)
+        3.0
+
+    References:
+        [1] Rao & Scott, Biometrics 48 (1992) 577-585.
     """
     flags = np.asarray(flag, bool)
     if not flags.size:
@@ -175,17 +207,41 @@ def clustered_share(
     codes = np.unique(cluster_codes(cluster, len(flags)), return_inverse=True)[1]
     value, patients, trials = float(flags.mean()), int(codes.max()) + 1, len(flags)
     binomial = value * (1 - value) * trials
-    if patients < trials and binomial > 0 and patients > 1:
-        off = np.bincount(codes, weights=flags - value)
-        effect = patients / (patients - 1) * float(off @ off) / binomial
-        counted = trials / max(1.0, effect)
-    else:
-        counted = float(patients)
-    counted = max(1.0, counted)
-    return Share(value, *wilson(value * counted, counted, level=level))
+    if patients in {1, trials} or binomial <= 0:
+        return trials / patients
+    off = np.bincount(codes, weights=flags - value)
+    return max(1.0, patients / (patients - 1) * float(off @ off) / binomial)
 
 
-def likelihood_ratios(counts: Confusion, *, level: float = 0.95) -> tuple[Share, Share]:
+def design_effects(
+    truth: npt.ArrayLike, score: npt.ArrayLike, threshold: float, cluster: Clusters
+) -> tuple[float, float]:
+    """Return the design effects of the sensitivity and of the specificity.
+
+    Args:
+        truth: 1 for diseased, 0 for healthy, shape (N,).
+        score: Higher means more likely diseased, shape (N,).
+        threshold: A case is called when its score is at or above it.
+        cluster: Which patient each case is of, (N,), or None: each its own.
+
+    Raises:
+        UndefinedMetricError: If only one class is present.
+    """
+    both_classes(truth, score)
+    is_diseased, value = checked(truth, score)
+    codes, called = cluster_codes(cluster, len(value)), value >= threshold
+    first, second = (
+        design_effect(called[side], codes[side]) for side in (is_diseased, ~is_diseased)
+    )
+    return first, second
+
+
+def likelihood_ratios(
+    counts: Confusion,
+    *,
+    effects: tuple[float, float] = (1.0, 1.0),
+    level: float = 0.95,
+) -> tuple[Share, Share]:
     """Return how much a call, and no call, changes the odds of disease.
 
     Where one of the four counts is 0 a ratio may be 0 or infinite; one half is then
@@ -193,6 +249,7 @@ def likelihood_ratios(counts: Confusion, *, level: float = 0.95) -> tuple[Share,
 
     Args:
         counts: True and false calls; both classes are present.
+        effects: `design_effects` where patients have several cases.
         level: Coverage, between 0 and 1.
 
     Returns:
@@ -214,8 +271,9 @@ def likelihood_ratios(counts: Confusion, *, level: float = 0.95) -> tuple[Share,
 
     def ratio(diseased: float, healthy: float) -> Share:
         value = diseased / (tp + fn) / (healthy / (tn + fp))
-        rest = 1 / diseased - 1 / (tp + fn) + 1 / healthy - 1 / (tn + fp)
-        factor = math.exp(z * math.sqrt(rest))
+        first = effects[0] * (1 / diseased - 1 / (tp + fn))
+        second = effects[1] * (1 / healthy - 1 / (tn + fp))
+        factor = math.exp(z * math.sqrt(first + second))
         return Share(value, value / factor, value * factor)
 
     return ratio(tp, fp), ratio(fn, tn)
@@ -257,7 +315,11 @@ def predictive_values(
 
 
 def predictive_values_ci(
-    counts: Confusion, prevalence: float, *, level: float = 0.95
+    counts: Confusion,
+    prevalence: float,
+    *,
+    effects: tuple[float, float] = (1.0, 1.0),
+    level: float = 0.95,
 ) -> tuple[Share, Share]:
     """Return PPV and NPV at a stated prevalence, with intervals.
 
@@ -267,6 +329,7 @@ def predictive_values_ci(
     Args:
         counts: True and false calls; both classes are present.
         prevalence: Between 0 and 1.
+        effects: `design_effects` where patients have several cases.
         level: Coverage, between 0 and 1.
 
     Raises:
@@ -278,7 +341,7 @@ def predictive_values_ci(
     if not 0 < prevalence < 1:
         msg = f"prevalence must be between 0 and 1, got {prevalence}"
         raise ValueError(msg)
-    positive, negative = likelihood_ratios(counts, level=level)
+    positive, negative = likelihood_ratios(counts, effects=effects, level=level)
     odds = float(logit(prevalence))
 
     def after(ratio: float) -> float:

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from medcnn.metrics.classes import FloatArray, both_classes, sweep
 from medcnn.metrics.cluster import clustered_ci
 from medcnn.metrics.compare import Difference, group_difference, paired_difference
-from medcnn.metrics.components import placements
+from medcnn.metrics.components import exact_area, placements
 from medcnn.metrics.partial import PartialArea, partial_auc
 
 __all__ = [
@@ -43,7 +43,8 @@ def roc_auc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
     References:
         [1] Hanley & McNeil, Radiology 143 (1982) 29-36.
     """
-    return float(placements(*both_classes(truth, score))[0].mean())
+    diseased, healthy = both_classes(truth, score)
+    return exact_area(placements(diseased, healthy)[0], len(healthy))
 
 
 def roc_curve(
