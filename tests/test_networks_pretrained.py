@@ -15,6 +15,7 @@ from monai.networks.nets import DenseNet121, EfficientNetBN
 from monai.networks.nets import resnet18 as monai_resnet18
 from safetensors.torch import save_file
 
+from medcnn import bundle as bundle_module
 from medcnn.bundle import WEIGHTS
 from medcnn.errors import BundleError
 from medcnn.networks import build, load_bundle_weights, load_pretrained
@@ -458,9 +459,7 @@ def test_a_2d_bundle_starts_a_3d_network(tmp_path):
 def test_the_head_is_read_without_the_other_weights(tmp_path, monkeypatch):
     bundle = make_bundle(tmp_path / "b")
     read = []
-    import medcnn.bundle as module
-
-    real = module.safe_open
+    real = bundle_module.safe_open
 
     class Watched:
         def __init__(self, *args, **options):
@@ -482,7 +481,7 @@ def test_the_head_is_read_without_the_other_weights(tmp_path, monkeypatch):
         def __exit__(self, *error):
             return self._file.__exit__(*error)
 
-    monkeypatch.setattr(module, "safe_open", Watched)
+    monkeypatch.setattr(bundle_module, "safe_open", Watched)
     bundle.head()
     assert sorted(read) == ["head.bias", "head.weight"]
     assert len(bundle.weights()) > 10

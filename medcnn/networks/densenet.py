@@ -32,7 +32,7 @@ def densenet121(
     References:
         [1] Huang et al., Densely connected convolutional networks, CVPR 2017.
     """
-    check_stem(stem)
+    check_stem(stem, ("usual", "small"))
     net = DenseNet121(spatial_dims=dims, in_channels=in_channels, out_channels=1)
     stages: OrderedDict[str, nn.Module] = OrderedDict(net.features.named_children())
     if stem == "small":

@@ -1,7 +1,7 @@
 """Residual networks, over MONAI's."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -14,11 +14,21 @@ from medcnn.errors import BundleError
 from medcnn.networks.acs import to_acs
 from medcnn.networks.classifier import Classifier
 
-__all__ = ["STEMS", "ResNetDesign", "Stem", "check_stem", "resnet18", "resnet50"]
+__all__ = [
+    "STEMS",
+    "PaddedShortcut",
+    "ResNetDesign",
+    "Stem",
+    "check_stem",
+    "resnet18",
+    "resnet50",
+]
 
 _WIDTHS = [64, 128, 256, 512]
+_WIDEST = 512
+_STEM_SIZE = {"usual": (7, 2), "small": (3, 1), "half": (5, 2)}  # kernel, stride
 
-Stem = Literal["usual", "small"]
+Stem = Literal["usual", "small", "half"]
 STEMS: tuple[str, ...] = get_args(Stem)
 _SHORTCUTS = ("convolution", "padding")
 
@@ -33,7 +43,9 @@ class ResNetDesign:
             cats and cars.
         stem: "usual" is a 7 x 7 convolution and a pooling that leave a quarter of each
             side; "small", for inputs of up to 64 pixels, is one 3 x 3 convolution that
-            leaves the side as it is.
+            leaves the side as it is; "half", for small volumes, is a 5 x 5 one that
+            leaves a half.
+        width: Channels of the first stage; each further one has twice as many.
         acs: For volumes: 2-D kernels that look from three sides, see `networks.acs`.
         shortcut: Where a stage changes the size, the way around a block is a 1 x 1
             "convolution", or the picture thinned out with "padding" of zero channels,
@@ -45,6 +57,7 @@ class ResNetDesign:
 
     layers: int = 4
     stem: str = "usual"
+    width: int = _WIDTHS[0]
     acs: bool = False
     shortcut: str = "convolution"
     stride_in_first: bool = False
@@ -53,20 +66,23 @@ class ResNetDesign:
         if not 1 <= self.layers <= len(_WIDTHS):
             msg = f"a ResNet has 1 to {len(_WIDTHS)} layers to keep, got {self.layers}"
             raise BundleError(msg)
+        if not 1 <= self.width <= _WIDEST:
+            msg = f"a ResNet's width is 1 to {_WIDEST}, got {self.width}"
+            raise BundleError(msg)
         check_stem(self.stem)
         if self.shortcut not in _SHORTCUTS:
             msg = f"shortcut {self.shortcut!r} is none of {', '.join(_SHORTCUTS)}"
             raise BundleError(msg)
 
 
-def check_stem(stem: str) -> None:
-    """Refuse a stem that is not known.
+def check_stem(stem: str, among: Sequence[str] = STEMS) -> None:
+    """Refuse a stem that a network does not have.
 
     Raises:
-        BundleError: If it is none of `STEMS`.
+        BundleError: If it is none of those.
     """
-    if stem not in STEMS:
-        msg = f"stem {stem!r} is unknown, expected one of {', '.join(STEMS)}"
+    if stem not in among:
+        msg = f"stem {stem!r} is unknown, expected one of {', '.join(among)}"
         raise BundleError(msg)
 
 
@@ -93,7 +109,7 @@ def resnet18(
         msg = "stride_in_first is for resnet50; resnet18 has its stride there already"
         raise BundleError(msg)
     stages = _stages("basic", [2, 2, 2, 2], dims, in_channels, wanted)
-    features = _WIDTHS[wanted.layers - 1]
+    features = wanted.width * 2 ** (wanted.layers - 1)
     return Classifier(
         stages, features=features, labels=labels, dims=dims, dropout=dropout
     )
@@ -113,13 +129,13 @@ def resnet50(
     """
     wanted = ResNetDesign(**design)
     stages = _stages("bottleneck", [3, 4, 6, 3], dims, in_channels, wanted)
-    features = _WIDTHS[wanted.layers - 1] * 4
+    features = wanted.width * 2 ** (wanted.layers - 1) * 4
     return Classifier(
         stages, features=features, labels=labels, dims=dims, dropout=dropout
     )
 
 
-class _PaddedShortcut(nn.Module):
+class PaddedShortcut(nn.Module):
     """A way around a block without weights: fewer places, more (empty) channels."""
 
     def __init__(self, *, stride: int, more: int) -> None:
@@ -128,6 +144,7 @@ class _PaddedShortcut(nn.Module):
         self.more = more
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (B, C + more, ...) at every `stride`-th place of (B, C, ...)."""
         places = (slice(None, None, self.stride),) * (x.ndim - 2)
         thinned = x[(slice(None), slice(None), *places)]
         return functional.pad(thinned, [0, 0] * len(places) + [0, self.more])
@@ -144,7 +161,7 @@ def _stages(
     if design.acs and dims != 3:
         msg = f"acs looks at volumes from three sides; it takes dims 3, got {dims}"
         raise BundleError(msg)
-    net = _monai(block, blocks, 2 if design.acs else dims, in_channels, design.stem)
+    net = _monai(block, blocks, 2 if design.acs else dims, in_channels, design)
     _move_strides(net, design)
     stem = OrderedDict(conv1=net.conv1, bn1=net.bn1, act=nn.ReLU(inplace=True))
     if design.stem == "usual":
@@ -168,21 +185,22 @@ def _move_strides(net: Any, design: ResNetDesign) -> None:
         for first in _first_blocks(net):
             conv = first.downsample[0]
             more = conv.out_channels - conv.in_channels
-            first.downsample = _PaddedShortcut(stride=conv.stride[0], more=more)
+            first.downsample = PaddedShortcut(stride=conv.stride[0], more=more)
 
 
 def _monai(
-    block: str, blocks: list[int], dims: int, in_channels: int, stem: str
+    block: str, blocks: list[int], dims: int, in_channels: int, design: ResNetDesign
 ) -> Any:
-    is_small = stem == "small"
+    # MONAI's default stride of 1 for the usual stem costs four times as much
+    size, stride = _STEM_SIZE[design.stem]
     return ResNet(
         block,
         blocks,
-        _WIDTHS,
+        [design.width * 2**n for n in range(len(_WIDTHS))],
         spatial_dims=dims,
         n_input_channels=in_channels,
-        conv1_t_size=3 if is_small else 7,
-        conv1_t_stride=1 if is_small else 2,  # MONAI's default costs four times as much
+        conv1_t_size=size,
+        conv1_t_stride=stride,
         bias_downsample=False,
         feed_forward=False,
     )
