@@ -103,11 +103,11 @@ def what_is_known(bundle: Bundle, whole: CaseTable, part: CaseTable) -> Known:
     Raises:
         LeakageError: If some of `part` were trained on.
     """
-    hashes = content_hashes(part)
-    content = data_sha256(part, hashes)
     seen = _splits_of(bundle)
     if seen is None:
-        return Known(content, _by_table(bundle, whole, part))
+        return _by_table(bundle, whole, part)
+    hashes = content_hashes(part)
+    content = data_sha256(part, hashes)
     learnt = [
         str(case.path)
         for case, found in zip(part.cases, hashes, strict=True)
@@ -121,19 +121,19 @@ def what_is_known(bundle: Bundle, whole: CaseTable, part: CaseTable) -> Known:
     return Known(content, words)
 
 
-def _by_table(bundle: Bundle, whole: CaseTable, part: CaseTable) -> str:
-    """Judge by the checksum of all training data; return what must be noted."""
-    is_same = data_sha256(whole, content_hashes(whole)) == (
-        bundle.spec.training.data_sha256
-    )
-    if not is_same:
-        return (
+def _by_table(bundle: Bundle, whole: CaseTable, part: CaseTable) -> Known:
+    """Judge by the checksum of all training data."""
+    found = dict(zip((c.path for c in whole.cases), content_hashes(whole), strict=True))
+    content = data_sha256(part, [found[case.path] for case in part.cases])
+    if data_sha256(whole, list(found.values())) != bundle.spec.training.data_sha256:
+        words = (
             "The model does not list the images that it was trained on, so it is not "
             "known here whether some of these are among them."
         )
+        return Known(content, words)
     learnt = [str(case.path) for case in part.cases if case.split == "train"]
     _refuse(bundle, learnt, len(part.cases))
-    return ""
+    return Known(content, "")
 
 
 def _refuse(bundle: Bundle, learnt: Sequence[str], cases: int) -> None:

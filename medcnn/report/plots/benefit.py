@@ -14,6 +14,9 @@ from medcnn.report.plots.style import (
 
 __all__ = ["decision", "reading"]
 
+_HIGHEST = 0.95
+"""Threshold above which net benefit is divided by nearly nothing."""
+
 
 def decision(found: LabelResult) -> Figure | None:
     """Draw net benefit against the threshold probability, beside all and nobody."""
@@ -21,12 +24,13 @@ def decision(found: LabelResult) -> Figure | None:
         return None
     figure = new_figure(4.4, 3.6)
     axes = figure.subplots()
-    x = [one.threshold for one in found.net_benefit]
-    top = max(found.prevalence, *(one.model for one in found.net_benefit), 0.01)
+    shown = [one for one in found.net_benefit if one.threshold <= _HIGHEST]
+    x = [one.threshold for one in shown]
+    top = max(found.prevalence, *(one.model for one in shown), 0.01)
     axes.axhline(0, color=INK, linewidth=1.0, label="act on nobody")
-    everybody = [one.all for one in found.net_benefit]
+    everybody = [one.all for one in shown]
     axes.plot(x, everybody, color=GREY, linestyle=(0, (4, 2)), label="act on everybody")
-    model = [one.model for one in found.net_benefit]
+    model = [one.model for one in shown]
     axes.plot(x, model, color=BLUE, label="act on the model")
     axes.set(
         xlim=(0, 1),
@@ -49,18 +53,12 @@ def reading(found: LabelResult) -> Figure | None:
     x, y = [one.read for one in work.points], [one.missed for one in work.points]
     axes.plot(x, y, color=BLUE)
     marks = (
-        (work.read_for_95, 0.05, "5 % missed"),
-        (work.read_for_all, 0.0, "none missed"),
+        ("o", work.read_for_95, 0.05, "5 % missed"),
+        ("s", work.read_for_all, 0.0, "none missed"),
     )
-    for at, missed, words in marks:
-        axes.plot(at, missed, "o", color=ORANGE, markersize=6, zorder=5, clip_on=False)
-        axes.annotate(
-            f"{words}:\n{100 * at:.0f} % read",
-            (at, missed),
-            xytext=(0, 12 if missed == 0 else 16),
-            textcoords="offset points",
-            ha="right" if at > 0.8 else "center",
-            fontsize=8.5,
-        )
+    for mark, at, missed, words in marks:
+        label = f"{words}: {100 * at:.0f} % read"
+        axes.plot(at, missed, mark, color=ORANGE, label=label, zorder=5, clip_on=False)
     unit_axes(axes, "Share of all cases that are read", "Share of the diseased missed")
+    axes.legend(loc="upper right")
     return figure
