@@ -17,6 +17,7 @@ SHAPES = {2: (1, 64, 96), 3: (1, 32, 64, 32)}
 KINDS = {name: {"name": name} for name in NETWORKS} | {
     "resnet18 small stem": {"name": "resnet18", "stem": "small"},
     "resnet50 acs": {"name": "resnet50", "acs": True, "layers": 3},
+    "resnet18 narrow half stem": {"name": "resnet18", "stem": "half", "width": 16},
     "resnet18 acs small stem": {"name": "resnet18", "acs": True, "stem": "small"},
     "resnet18 padded": {"name": "resnet18", "shortcut": "padding"},
     "densenet121 small stem": {"name": "densenet121", "stem": "small"},
@@ -89,6 +90,18 @@ def _count(network):
 def test_networks_have_as_many_parameters_as_published(name, arguments, labels, count):
     network = build(name, dims=2, in_channels=3, labels=labels, **arguments)
     assert _count(network) == count
+
+
+def test_a_resnet_of_half_the_width_has_half_the_channels_everywhere():
+    network = build(
+        "resnet18", dims=2, in_channels=1, labels=1, stem="half", width=32
+    ).eval()
+    _, features = network.with_features(torch.rand(1, 1, 28, 28))
+    assert features.shape == (1, 256, 2, 2)  # 28 is halved by the stem and three stages
+    wide = build("resnet18", dims=2, in_channels=1, labels=1, stem="half")
+    for name, weight in network.state_dict().items():
+        if weight.ndim == 4:
+            assert wide.state_dict()[name].shape[0] == 2 * weight.shape[0]
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
@@ -287,7 +300,9 @@ def test_an_unknown_argument_is_refused(name):
     [
         ("resnet18", 2, {"acs": True}, "takes dims 3, got 2"),
         ("resnet18", 2, {"stem": "tiny"}, "stem 'tiny' is unknown"),
+        ("resnet18", 2, {"width": 0}, "a ResNet's width is 1 to 512, got 0"),
         ("densenet121", 2, {"stem": "tiny"}, "stem 'tiny' is unknown"),
+        ("densenet121", 2, {"stem": "half"}, "stem 'half' is unknown"),
         ("resnet18", 2, {"stride_in_first": True}, "is for resnet50"),
         ("resnet50", 2, {"shortcut": "none"}, "shortcut 'none' is none of"),
         ("cnn_rnn", 2, {}, "takes dims 3, got 2"),
