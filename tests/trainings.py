@@ -5,8 +5,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 __all__ = ["RECIPE", "write_blobs"]
+
+torch.set_num_threads(1)  # so little work that threads only wait for each other
 
 RECIPE = {
     "labels": ["blob", "late"],

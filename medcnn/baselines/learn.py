@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 __all__ = ["BASELINES", "Baselines", "Learner"]
 
@@ -28,6 +29,7 @@ BASELINES = {
 
 _MOST = 20_000
 _FEWEST_IN_LEAF = 20
+_WORTH_THREADS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +125,11 @@ def _fit(
     train: Indices,
     truth: npt.NDArray[np.intp],
 ) -> Any:
-    with warnings.catch_warnings():
+    features = learner.features[train]
+    threads = 1 if features.size < _WORTH_THREADS else None  # they cost more than that
+    with warnings.catch_warnings(), threadpool_limits(threads):
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return make(len(train)).fit(learner.features[train], truth)
+        return make(len(train)).fit(features, truth)
 
 
 def _logistic(_count: int) -> Any:

@@ -14,12 +14,14 @@ from medcnn.bundle import CARD, Bundle, BundleSpec, Score
 from medcnn.dataset import CaseTable, fold_table
 from medcnn.dataset.seen import SEEN, seen_csv
 from medcnn.errors import DataError
+from medcnn.evaluation.predictions import Predictions
+from medcnn.evaluation.table import PREDICTIONS, write_predictions
 from medcnn.explanation.scale import measured_span
 from medcnn.gate import FeatureModel, GateRules
 from medcnn.networks import Classifier, build, ensemble_of
 from medcnn.planning.recipe import Recipe
 from medcnn.training.answers import Answers, ask
-from medcnn.training.beside import NETWORK, stand_beside
+from medcnn.training.beside import NETWORK, Asked, stand_beside
 from medcnn.training.card import Findings, write_card
 from medcnn.training.draft import Draft, first_spec
 from medcnn.training.loop import BEST
@@ -169,6 +171,7 @@ def finish(
     alone = {name: team.alone(answers, name) for name, answers in parts.items()}
     beside = stand_beside(team.material, folds, asked, alone)
     reporter.say(beside.verdict)
+    _write_predictions(team.material, asked)
     files = _papers(team, spec, findings, beside, data)
     again = draft.write(material.work / _DRAFT, spec, files, gate)
     files |= selftest_files(again, recipe.selftest)
@@ -211,6 +214,31 @@ def _parts(
         answers = ask(bundle, asked, spec.gate, reporter, what=name)
         parts[name] = answers if name == "test" else team.held_out(answers, chosen)
     return parts, indices
+
+
+def _write_predictions(material: Material, asked: Mapping[str, Asked]) -> None:
+    """Keep what was said of every held-out case, for `medcnn evaluate`."""
+    chosen = np.concatenate([indices for indices, _, _ in asked.values()])
+    table = material.table.take(chosen.tolist())
+    root = table.source if table.source.is_dir() else table.source.parent
+    paths = [case.path for case in table.cases]
+    names = [p.relative_to(root) if p.is_relative_to(root) else p for p in paths]
+    columns = sorted({name for case in table.cases for name in case.attributes})
+    found = Predictions(
+        source=str(material.work / PREDICTIONS),
+        labels=table.labels,
+        cases=tuple(name.as_posix() for name in names),
+        truth=table.truth().astype(np.float64),
+        score=np.concatenate([told for _, _, told in asked.values()]),
+        patients=tuple(case.patient_id or "" for case in table.cases),
+        splits=tuple(
+            "test" if name == "test" else "val"
+            for name, (indices, _, _) in asked.items()
+            for _ in indices
+        ),
+        columns={name: table.column(name) for name in columns},
+    )
+    write_predictions(found, material.work / PREDICTIONS)
 
 
 def _papers(
