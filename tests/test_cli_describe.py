@@ -1,6 +1,9 @@
 """medcnn describe, as people meet it."""
 
 import json
+import re
+import subprocess
+import sys
 
 import pytest
 from bundles import draft_spec, make_bundle
@@ -79,3 +82,33 @@ def test_what_does_not_fit_is_refused_in_a_sentence(words, code, told):
     assert done.exit_code == code
     flat = " ".join(done.stderr.replace("│", " ").split())
     assert told in flat
+
+
+def test_without_torch_it_says_what_to_install():
+    code = """
+import sys
+sys.modules["torch"] = None
+sys.argv = ["medcnn", "describe", "resnet18"]
+from medcnn.cli import main
+main()
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "torch is not installed" in done.stderr
+    assert "pip install 'medcnn-imaging[train]'" in done.stderr
+
+
+SHOWN = re.compile(
+    r"^```text\n\$ medcnn describe (.*?)\n(.*?)^```", re.DOTALL | re.MULTILINE
+)
+
+
+def test_the_page_on_networks_shows_what_is_said(repository):
+    page = (repository / "docs" / "networks.md").read_text(encoding="utf-8")
+    shown = SHOWN.findall(page)
+    assert shown
+    for words, text in shown:
+        said = run(*words.split()).stdout
+        lines = [line.rstrip() for line in said.splitlines()]
+        assert lines == text.splitlines()

@@ -66,10 +66,11 @@ def describe(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what each layer computes, what comes out, how far it sees, what it costs.
+    """Show what each layer computes, costs, sees and saves.
 
-    A layer's `saved` is how many parameters it saves, by using the same weights
-    everywhere, against a fully connected layer of the same input and output.
+    A layer sees its receptive field: so many pixels of the input. What it saves are
+    parameters, by using the same weights everywhere, against a fully connected layer of
+    the same input and output.
     """
     if name in _networks().NETWORKS:
         image = (channels, *_sides(dims, shape))
