@@ -42,7 +42,7 @@ def make_predictions(
         **{
             "source": "made.csv",
             "labels": tuple(labels),
-            "cases": tuple(f"p{p}-{n}" for n, p in enumerate(of)),
+            "cases": tuple(f"p{p}-{n % each}" for n, p in enumerate(of)),
             "truth": truth,
             "score": 1 / (1 + np.exp(-logit)),
             "patients": tuple(f"p{p}" for p in of),

@@ -181,7 +181,9 @@ def test_a_patient_in_both_splits_is_refused_by_name():
     made = make_predictions(patients=4, each=2, splits=("test",))
     mixed = replace(made, splits=("val", "test") * 4)
 
-    with pytest.raises(LeakageError, match=r"4 patients are in val and in test: p0, p1"):
+    with pytest.raises(
+        LeakageError, match=r"4 patients are in val and in test: p0, p1"
+    ):
         evaluate(mixed, Design(settings=QUICK))
 
 
@@ -351,7 +353,10 @@ def test_cases_without_answer_are_counted_in_both_ways():
     assert (data.out_of_scope, data.errors, data.cases) == (1, 1, 60)
     assert (label.n_positive, label.n_negative) == (19, 39)
     assert (label.indeterminate.n_positive, label.indeterminate.n_negative) == (1, 1)
-    tp, tn = label.operating_points[0].confusion.tp, label.operating_points[0].confusion.tn
+    tp, tn = (
+        label.operating_points[0].confusion.tp,
+        label.operating_points[0].confusion.tn,
+    )
     worst = label.operating_points[0].with_indeterminate
     assert worst.wrong_sensitivity.value == pytest.approx(tp / 20)
     assert worst.wrong_specificity.value == pytest.approx(tn / 40)
@@ -364,7 +369,7 @@ def test_the_worst_errors_are_shown_worst_first():
     made = odd(
         [1, 1, 1, 0, 0, 0],
         [0.9, 0.3, 0.1, 0.2, 0.6, 0.8],
-        columns={"sex": lambda p: "F"},
+        columns={"sex": lambda _: "F"},
     )
 
     found = evaluate(made, Design(split="all", thresholds=("0.5",), settings=QUICK))
