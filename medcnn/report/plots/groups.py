@@ -88,12 +88,14 @@ def _forest(
     axes = figure.add_axes(
         (left / width, 0.5 / height, _FIELD / width, 1 - 0.55 / height)
     )
+    lowest = _lowest(rows, whole)
     if whole is not None:
         ends = [-0.4, len(rows) - 0.4]
         axes.plot([whole.value] * 2, ends, color=ORANGE, linewidth=1.0)
         words = f"{of_all} {whole.value:.3f}"
-        axes.text(whole.value, -0.62, words, color=ORANGE, ha="center", fontsize=8.5)
-    lowest = _lowest(rows, whole)
+        is_far_right = whole.value > 1 - 0.15 * (1 - lowest)
+        side = "right" if is_far_right else "center"
+        axes.text(whole.value, -0.62, words, color=ORANGE, ha=side, fontsize=8.5)
     for n, (_, _, estimate, is_small) in enumerate(rows):
         _draw(axes, n, estimate, colour=GREY if is_small else BLUE, edge=lowest)
     axes.set(xlim=(lowest, 1.005), ylim=(len(rows) - 0.4, -1.0), xlabel="AUC")

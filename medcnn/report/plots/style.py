@@ -96,5 +96,6 @@ def render(figure: Figure) -> Rendered:
         # a letter that the font lacks becomes a box; the page beside it shows the name
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+        figure.set_layout_engine("none")  # it keeps what it has: half the time
         figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
     return Rendered(svg.getvalue(), png.getvalue())
