@@ -13,6 +13,7 @@ import medcnn
 from medcnn.assessment import Run
 from medcnn.bundle import Temperature, derive_bundle
 from medcnn.dataset import content_hashes, data_sha256, read_cases
+from medcnn.dataset.seen import SEEN
 from medcnn.errors import DataError, LeakageError, OutputError
 from medcnn.metrics.calibration import platt, temperature
 
@@ -61,6 +62,12 @@ def with_file(bundle, folder, name, content, **changes):
     """Write the same model with one more file, or another description."""
     spec = bundle.spec.model_copy(update=changes)
     return derive_bundle(folder / "changed", bundle, spec, files={name: content})
+
+
+def listed(hashes, split):
+    """Return the list of a bundle that has seen these files."""
+    lines = [f"c{n},,{split},,{found},\n" for n, found in enumerate(hashes)]
+    return ("case,patient,split,fold,file,pixels\n" + "".join(lines)).encode()
 
 
 # ------------------------------------------------------------------- evaluate
@@ -168,9 +175,7 @@ def test_it_is_a_model_and_data_or_predictions(given):
 def test_images_in_the_list_of_training_are_refused_by_name(table, bundle, tmp_path):
     whole = read_cases(table)
     hashes = content_hashes(whole)
-    lines = [f"{found},train\n" for found in hashes[2:4]]
-    text = "sha256,split\n" + "".join(lines)
-    knowing = with_file(bundle, tmp_path, "splits.csv", text.encode())
+    knowing = with_file(bundle, tmp_path, SEEN, listed(hashes[2:4], "train"))
 
     with pytest.raises(
         LeakageError, match=r"trained on 2 of these 24 images: .*2\.png"
@@ -181,8 +186,7 @@ def test_images_in_the_list_of_training_are_refused_by_name(table, bundle, tmp_p
 def test_a_model_that_lists_other_images_is_measured_without_a_note(
     table, bundle, tmp_path
 ):
-    text = f"sha256,split\n{'0' * 64},train\n"
-    knowing = with_file(bundle, tmp_path, "splits.csv", text.encode())
+    knowing = with_file(bundle, tmp_path, SEEN, listed(["0" * 64], "train"))
 
     found = medcnn.evaluate(knowing.path, table, run=RUN)
 
@@ -191,8 +195,7 @@ def test_a_model_that_lists_other_images_is_measured_without_a_note(
 
 def test_images_that_chose_the_model_are_noted(table, bundle, tmp_path):
     hashes = content_hashes(read_cases(table))
-    text = f"sha256,split\n{hashes[2]},val\n"
-    knowing = with_file(bundle, tmp_path, "splits.csv", text.encode())
+    knowing = with_file(bundle, tmp_path, SEEN, listed(hashes[2:3], "val"))
 
     found = medcnn.evaluate(knowing.path, table, run=RUN)
 

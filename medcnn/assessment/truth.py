@@ -1,6 +1,5 @@
 """Labelled images for a model: which of its labels they tell, what it knew before."""
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,19 +16,16 @@ from medcnn.dataset import (
     data_sha256,
     read_cases,
 )
-from medcnn.errors import BundleError, DataError, LeakageError
+from medcnn.dataset.seen import SEEN, SeenImages, read_seen
+from medcnn.errors import DataError, LeakageError
 from medcnn.evaluation import Predictions
 
 __all__ = [
-    "TRAINED_ON",
     "Known",
     "as_predictions",
     "read_truth",
     "what_is_known",
 ]
-
-TRAINED_ON = "splits.csv"
-"""File of a bundle with `sha256,split` of every image that training saw."""
 
 _NAMED = 3
 
@@ -97,13 +93,13 @@ def as_predictions(table: CaseTable, labels: Sequence[str]) -> Predictions:
 def what_is_known(bundle: Bundle, whole: CaseTable, part: CaseTable) -> Known:
     """Refuse images that the model was trained on, as far as its bundle tells.
 
-    A bundle with `splits.csv` names every image by checksum. One without it says at
-    least the checksum of the whole table that it was trained on.
+    A bundle with a list of what it has seen names every file by checksum. One without
+    it says at least the checksum of the whole table that it was trained on.
 
     Raises:
         LeakageError: If some of `part` were trained on.
     """
-    seen = _splits_of(bundle)
+    seen = _seen(bundle)
     if seen is None:
         return _by_table(bundle, whole, part)
     hashes = content_hashes(part)
@@ -111,10 +107,10 @@ def what_is_known(bundle: Bundle, whole: CaseTable, part: CaseTable) -> Known:
     learnt = [
         str(case.path)
         for case, found in zip(part.cases, hashes, strict=True)
-        if seen.get(found) == "train"
+        if seen.split_of(file=found) == "train"
     ]
     _refuse(bundle, learnt, len(part.cases))
-    chosen = sum(seen.get(found) == "val" for found in hashes)
+    chosen = sum(seen.split_of(file=found) == "val" for found in hashes)
     if not chosen:
         return Known(content, "")
     words = f"{chosen} of these images are of the split val that chose the model."
@@ -149,21 +145,11 @@ def _refuse(bundle: Bundle, learnt: Sequence[str], cases: int) -> None:
         raise LeakageError(msg, hint="Measure it on others: --split test.")
 
 
-def _splits_of(bundle: Bundle) -> dict[str, str] | None:
-    """Return the split of each image by checksum; None if the bundle does not say.
-
-    Raises:
-        BundleError: If its file is not as it should be.
-    """
-    if TRAINED_ON not in bundle.spec.files:
+def _seen(bundle: Bundle) -> SeenImages | None:
+    """Return which images the model was made with; None if it does not say."""
+    if SEEN not in bundle.spec.files:
         return None
-    path = bundle.path / TRAINED_ON
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if rows and not {"sha256", "split"} <= set(rows[0]):
-        msg = f"{path} has no columns sha256 and split"
-        raise BundleError(msg, hint="Copy the bundle again.")
-    return {row["sha256"]: row["split"] for row in rows}
+    return read_seen((bundle.path / SEEN).read_bytes())
 
 
 def _name(case: Case, source: Path) -> str:
