@@ -12,6 +12,7 @@ __all__ = ["RECIPE", "write_blobs"]
 torch.set_num_threads(1)  # so little work that threads only wait for each other
 
 RECIPE = {
+    "base": "defaults",
     "labels": ["blob", "late"],
     "seed": 3,
     "progressive": [[1, 24]],

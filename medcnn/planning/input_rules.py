@@ -52,11 +52,10 @@ def _shape(data: Fingerprint, machine: Machine, draft: Draft) -> None:
     else:
         side = int(min(SIDE, max(data.sizes.median[:2]) // 32 * 32))
         shape = (side, side)
-        why = f"{side} pixels: most of what {SIDE} give is known to need no more"
+        longest = f"{max(data.sizes.median[:2]):g} pixels"
+        why = f"the usual size; the middle image has a longest side of {longest}"
         if side < SIDE:
-            why = (
-                f"the middle image has a side of {max(data.sizes.median[:2]):g} pixels"
-            )
+            why = f"the middle image has a longest side of {longest}"
     draft.decide("input.shape", shape, why)
     square = all(a == b for a, b in (data.sizes.smallest[:2], data.sizes.largest[:2]))
     fit, why = "letterbox", "sides differ: the whole image is kept, and its aspect"
@@ -101,7 +100,7 @@ def _volume_fit(data: Fingerprint, draft: Draft, extent: list[float]) -> None:
         )
         draft.decide("input.fit", "stretch", known)
         return
-    why = f"fields of view differ by {data.extents_vary:.0%}: all get the same millimetres"
+    why = f"fields of view differ by {data.extents_vary:.0%}: the same mm for all"
     draft.decide("input.fit", "spacing", why)
     if draft["input.fit"] == "spacing":
         shape = draft["input.shape"]

@@ -48,7 +48,7 @@ def _network(data: Fingerprint, machine: Machine, draft: Draft) -> None:
 
 def _batch(data: Fingerprint, machine: Machine, draft: Draft) -> None:
     shape = draft["input.shape"]
-    wanted = 32 if data.dims == 3 else 64
+    wanted = 64 if data.is_small and data.dims == 2 else 32
     why = "large enough for stable batch statistics"
     each = bytes_per_image(draft["network.name"], draft["network.arguments"], shape)
     each *= 0.6 if machine.half else 1
@@ -74,7 +74,7 @@ def _epochs(data: Fingerprint, machine: Machine, draft: Draft) -> None:
     if data.dims == 3:
         seen //= 2
     epochs = min(most, max(fewest, math.ceil(seen / max(data.to_learn, 1))))
-    why = f"about {seen:,} images seen, {data.to_learn:,} an epoch; {fewest} to {most} epochs"
+    why = f"{seen:,} images seen, {data.to_learn:,} an epoch; {fewest} to {most} epochs"
     draft.decide("optimiser.epochs", epochs, why)
     patience = max(5, math.ceil(draft["optimiser.epochs"] / 2))
     why = (
@@ -111,7 +111,7 @@ def _rates(data: Fingerprint, _machine: Machine, draft: Draft) -> None:
 def _loss(data: Fingerprint, _machine: Machine, draft: Draft) -> None:
     share = f"{100 * data.rarest_share:.1f} %"
     if data.rarest_share < _RARE:
-        why = f"the rarest label is told by {share}: its cases count more, at most tenfold"
+        why = f"the rarest label is told by {share}: it counts more, at most tenfold"
         draft.decide("loss.pos_weight", "balanced", why)
     else:
         why = (

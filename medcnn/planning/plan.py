@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -135,6 +136,9 @@ def make_plan(
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as JSON holds it; of a file its name, not its place."""
+    if isinstance(value, Path):
+        return value.name
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     if isinstance(value, dict):

@@ -144,6 +144,7 @@ class Optimiser(Section):
         lr_body: Highest learning rate of the body's last stage.
         stage_decay: Each earlier stage's rate is this much of the next one's.
         weight_decay: AdamW's, for weights of two axes or more.
+        beta2: AdamW's memory of squared gradients; 0.99 suits few steps.
         schedule: "one-cycle" rises over `warmup` of all steps as half a cosine and
             falls as half a cosine to 1e-4 of the top; "cosine" rises in a line.
         warmup: Share of all steps that the rate rises over.
@@ -165,6 +166,7 @@ class Optimiser(Section):
     lr_body: float = Field(default=3e-4, ge=0)
     stage_decay: float = Field(default=1.0, gt=0, le=1)
     weight_decay: float = Field(default=0.01, ge=0)
+    beta2: float = Field(default=0.999, gt=0, lt=1)
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     warmup: float = Field(default=0.2, ge=0, lt=1)
     clip: float = Field(default=1.0, ge=0)
@@ -247,9 +249,12 @@ class Select(Section):
             the mean over all.
         where: Only of cases with these values in these columns; the others of val are
             not looked at before the end.
+        epoch: "best" keeps the weights of the best epoch; "last" those of the last,
+            which suits averaged weights where val is too small to tell epochs apart.
     """
 
     label: str | None = None
+    epoch: Literal["best", "last"] = "best"
     where: dict[str, str] = Field(default_factory=dict)
 
 
@@ -333,8 +338,8 @@ class Run(Section):
     """How the training runs; nothing here changes what is learnt, but for rounding.
 
     Attributes:
-        precision: "bf16" or "32"; "auto" is bf16 on a GPU and on a CPU with matrix
-            tiles (AMX), 32 elsewhere.
+        precision: "bf16" or "32"; "auto" is bf16 on a GPU, and on a CPU with matrix
+            tiles (AMX) for images of 4,096 pixels or more; 32 elsewhere.
         devices: Processes on this machine, each with a device (or a share of the CPU);
             torchrun and SLURM overrule it. The batch is divided among them.
         augment: Where images are varied: "device" varies a batch at once where the

@@ -28,11 +28,13 @@ class Findings:
         refused: Of each split: images that the gate's rules refuse by what they are,
             images in all, and some of the reasons.
         beside: The model beside its baselines.
+        leaks: What is in several splits because that was allowed; "" if nothing is.
     """
 
     calls: tuple[Achieved, ...]
     refused: Mapping[str, tuple[int, int, Sequence[str]]]
     beside: Comparison | None
+    leaks: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from medcnn.evaluation.table import PREDICTIONS, write_predictions
 from medcnn.explanation.scale import measured_span
 from medcnn.gate import FeatureModel, GateRules
 from medcnn.networks import Classifier, build, ensemble_of
-from medcnn.planning.recipe import Recipe
+from medcnn.planning import PLAN, Plan, Recipe
 from medcnn.training.answers import Answers, ask
 from medcnn.training.beside import NETWORK, Asked, stand_beside
 from medcnn.training.card import Findings, write_card
@@ -34,6 +34,7 @@ from medcnn.training.measure import (
     scores,
 )
 from medcnn.training.members import Folds, Trained
+from medcnn.training.prepare import Prepared
 from medcnn.training.selftest import selftest_files
 
 __all__ = ["BASELINES_FILE", "Data", "finish"]
@@ -47,17 +48,19 @@ _OOD_QUANTILE = 0.99
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What tells the images of a training apart.
+    """What a training is of.
 
     Attributes:
         checksum: Of all of the data.
         hashes: The cases' `content_hashes`.
-        pixels: The cases' `Look.checksum`.
+        prepared: Their splits and what was found out about them.
+        plan: What was done, and why.
     """
 
     checksum: str
     hashes: Sequence[str]
-    pixels: Sequence[str]
+    prepared: Prepared
+    plan: Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +148,7 @@ def finish(
         material: What was trained on.
         folds: The fold of each case, if there are folds.
         output: The bundle's directory.
-        data: What tells the images apart.
+        data: What it was of.
 
     Raises:
         OutputError: If the bundle cannot be written.
@@ -251,7 +254,8 @@ def _papers(
     """Return the files that tell of the training."""
     material = team.material
     table = material.table
-    findings = replace(findings, beside=beside)
+    leaks = data.prepared.leaks.counted()
+    findings = replace(findings, beside=beside, leaks=leaks)
     records = [(one.member.name, one.record) for one in team.trained]
     card = write_card(spec, material.recipe, table, records, findings)
     facts = beside.as_json() | {
@@ -265,11 +269,14 @@ def _papers(
             for name, record in records
         ]
     }
-    seen = seen_csv(table, data.hashes, data.pixels, team.folds, salt=data.checksum)
+    seen = seen_csv(
+        table, data.hashes, data.prepared.checksums, team.folds, salt=data.checksum
+    )
     return {
         CARD: card,
         BASELINES_FILE: (json.dumps(facts, indent=1) + "\n").encode(),
         SEEN: seen,
+        PLAN: data.plan.to_json().encode(),
     }
 
 

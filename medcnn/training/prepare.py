@@ -1,5 +1,7 @@
 """Before the first step: images are decoded, copies found, splits made or refused."""
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from medcnn.dataset import (
     CaseTable,
     Leaks,
     Looks,
+    Twin,
     assign_splits,
     contradictions,
     find_leaks,
@@ -20,11 +23,23 @@ from medcnn.dataset import (
     name_patients,
     refuse_leaks,
 )
+from medcnn.outputs import write_whole
 from medcnn.planning.recipe import Recipe
 from medcnn.training.cache import Pixels, build_cache
 from medcnn.training.reporter import Reporter
 
-__all__ = ["Place", "Prepared", "prepare", "settle_splits"]
+__all__ = [
+    "SPLITS_FILE",
+    "Place",
+    "Prepared",
+    "prepare",
+    "refuse_early",
+    "settle_splits",
+    "write_splits",
+]
+
+SPLITS_FILE = "splits.csv"
+"""Which case was in which split, in the folder of the training."""
 
 _SHOWN = 3
 
@@ -107,6 +122,25 @@ def prepare(
     return done, pixels
 
 
+def refuse_early(table: CaseTable, hashes: Sequence[str], *, allow_leak: bool) -> None:
+    """Refuse what leaks by the table and the files alone, before images are decoded.
+
+    Args:
+        table: Cases as read.
+        hashes: Their `content_hashes`.
+        allow_leak: Refuse nothing.
+
+    Raises:
+        LeakageError: If a patient or a file is in several stated splits.
+    """
+    if allow_leak:
+        return
+    first: dict[str, int] = {}
+    pairs = [(first.setdefault(one, n), n) for n, one in enumerate(hashes)]
+    twins = tuple(Twin(a, b, 1.0, identical=True) for a, b in pairs if a != b)
+    refuse_leaks(table, find_leaks(table, twins))
+
+
 def settle_splits(
     table: CaseTable, looks: Looks, recipe: Recipe, *, allow_leak: bool
 ) -> Prepared:
@@ -148,6 +182,22 @@ def settle_splits(
         )
     checksums = tuple(str(name) for name in looks.checksums)
     return Prepared(table, same, leaks, tuple(notes), checksums)
+
+
+def write_splits(table: CaseTable, work: Path) -> None:
+    """Keep which case was in which split, beside the training; it names patients.
+
+    What the bundle keeps of it names nobody: see `medcnn.dataset.seen`.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("path", "patient_id", "split"))
+    for case in table.cases:
+        writer.writerow((case.path.absolute(), case.patient_id or "", case.split))
+    write_whole(work / SPLITS_FILE, text.getvalue().encode())
 
 
 def _some(lines: Sequence[str]) -> str:

@@ -1,9 +1,10 @@
 """Train a model: from labelled images to a bundle, in one call."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,14 +12,14 @@ from lightning import Fabric
 
 from medcnn.dataset import (
     SPLITS,
+    CaseTable,
     assign_folds,
     content_hashes,
     data_sha256,
-    read_cases,
 )
-from medcnn.engines.torch import choose_device
 from medcnn.networks import Classifier, build, load_pretrained
-from medcnn.planning.recipe import Recipe, read_recipe
+from medcnn.networks.pretrained import load_bundle_weights
+from medcnn.planning import Recipe, parse_settings
 from medcnn.training.claim import claim, work_folder
 from medcnn.training.devices import fabric_for
 from medcnn.training.finish import Data, finish
@@ -30,9 +31,11 @@ from medcnn.training.fitting import (
 from medcnn.training.loop import LAST, Loop
 from medcnn.training.material import Material
 from medcnn.training.members import Folds, Member, Trained, members
-from medcnn.training.prepare import Place, Prepared, prepare
+from medcnn.training.planned import plan_training, told
+from medcnn.training.prepare import Place, Prepared, prepare, refuse_early, write_splits
 from medcnn.training.probe import start_head
 from medcnn.training.reporter import Reporter
+from medcnn.training.start import bundle_of
 
 __all__ = ["train"]
 
@@ -42,6 +45,7 @@ def train(  # noqa: PLR0913 - each is one choice of the caller
     *,
     output: str | Path,
     recipe: str | Path | Recipe | None = None,
+    settings: Sequence[str] | Mapping[str, Any] = (),
     device: str = "auto",
     weights: str | Path | None = None,
     allow_leak: bool = False,
@@ -57,7 +61,9 @@ def train(  # noqa: PLR0913 - each is one choice of the caller
     Args:
         data: A table or a folder, see `medcnn.dataset.read_cases`.
         output: The bundle's directory.
-        recipe: A TOML file or a Recipe; None means the defaults.
+        recipe: A TOML file or a Recipe; what it gives overrides the plan that is made
+            of the data's fingerprint.
+        settings: `key=value` texts, or values by dotted key; they override both.
         device: "auto" (a GPU if there is one; it is said), "cpu", "cuda", "cuda:1" or
             "mps".
         weights: File of pretrained weights, in place of the recipe's.
@@ -77,35 +83,33 @@ def train(  # noqa: PLR0913 - each is one choice of the caller
         OutputError: If the output is taken, another process trains into it, it lies in
             the folder of the images, or it cannot be written.
     """
-    chosen = recipe if isinstance(recipe, Recipe) else _read(recipe)
-    if weights is not None:
-        start = chosen.network.model_copy(update={"pretrained": Path(weights)})
-        chosen = chosen.model_copy(update={"network": start})
-    place = _device(choose_device(torch, device))
-    fabric = fabric_for(place, chosen)
-    fabric.launch()
-    reporter = Reporter(visible=progress and fabric.is_global_zero)
-    reporter.say(_where(fabric, place))
     target = Path(output)
     refuse_output_within(Path(data), target)
-    table = read_cases(data, labels=chosen.labels, attributes=chosen.attributes)
+    planned = plan_training(
+        data, recipe=recipe, settings=_said(settings, weights), device=device
+    )
+    chosen, table = planned.plan.recipe, planned.table
+    fabric = fabric_for(planned.device, chosen)
+    fabric.launch()
+    reporter = Reporter(visible=progress and fabric.is_global_zero)
+    reporter.say(_where(fabric, planned.device))
+    reporter.say(told(planned.plan.fingerprint))
     refuse_unfit(chosen, table)
     hashes = content_hashes(table)
+    refuse_early(table, hashes, allow_leak=allow_leak)
     checksum = data_sha256(table, hashes)
     with _claimed(target, chosen, checksum, fabric) as work:
-        place_of = Place(work, fabric, reporter)
-        prepared, pixels = prepare(
-            table, hashes, chosen, place_of, allow_leak=allow_leak
-        )
+        place = Place(work, fabric, reporter)
+        prepared, pixels = prepare(table, hashes, chosen, place, allow_leak=allow_leak)
         table = prepared.table
         folds = _folds(prepared, chosen)
-        counts = Counter(table.column("split"))
-        images = ", ".join(f"{counts[name]} {name}" for name in SPLITS if counts[name])
-        reporter.say(f"Learning {', '.join(table.labels)}. Images: {images}.")
+        reporter.say(_learning(table))
+        write_splits(table, work)
         material = Material(chosen, table, pixels, work, fabric, reporter)
         trained = [_train_one(one) for one in members(material, folds)]
         if fabric.is_global_zero:
-            seen = Data(checksum, hashes, prepared.checksums)
+            plan = planned.plan.model_copy(update={"notes": prepared.notes})
+            seen = Data(checksum, hashes, prepared, plan)
             finish(trained, material, folds, output=target, data=seen)
         fabric.barrier()
     reporter.say(f"The model is in {target}.")
@@ -119,7 +123,7 @@ def _train_one(member: Member) -> Trained:
     material.work.mkdir(exist_ok=True)
     if member.name:
         reporter.say(f"Training {member.name}.")
-    network = _network(recipe, len(material.table.labels), reporter)
+    network = _network(recipe, material.table.labels, reporter)
     refuse_small_pictures(network, recipe)
     if recipe.optimiser.probe and not (material.work / LAST).is_file():
         start_head(network, material)
@@ -129,12 +133,20 @@ def _train_one(member: Member) -> Trained:
     return Trained(member, record)
 
 
-def _read(recipe: str | Path | None) -> Recipe:
-    return Recipe() if recipe is None else read_recipe(recipe)
+def _said(
+    settings: Sequence[str] | Mapping[str, Any], weights: str | Path | None
+) -> dict[str, Any]:
+    """Return all that the caller says, by dotted key."""
+    said = settings if isinstance(settings, Mapping) else parse_settings(settings)
+    start = {} if weights is None else {"network.pretrained": Path(weights)}
+    return {**said, **start}
 
 
-def _device(name: str) -> str:
-    return "cuda:0" if name == "cuda" else name
+def _learning(table: CaseTable) -> str:
+    """Say what is learnt from how many images."""
+    counts = Counter(table.column("split"))
+    images = ", ".join(f"{counts[name]} {name}" for name in SPLITS if counts[name])
+    return f"Learning {', '.join(table.labels)}. Images: {images}."
 
 
 def _where(fabric: Fabric, place: str) -> str:
@@ -167,19 +179,24 @@ def _folds(prepared: Prepared, recipe: Recipe) -> Folds | None:
     return assign_folds(prepared.table, prepared.same, folds=recipe.folds, rng=rng)
 
 
-def _network(recipe: Recipe, labels: int, reporter: Reporter) -> Classifier:
+def _network(recipe: Recipe, labels: tuple[str, ...], reporter: Reporter) -> Classifier:
     """Build the network with its starting weights."""
     torch.manual_seed(recipe.seed)  # noqa: TID251
     network = build(
         recipe.network.name,
         dims=recipe.input.dims,
         in_channels=recipe.input.channels,
-        labels=labels,
+        labels=len(labels),
         shape=recipe.input.shape,
         **recipe.network.arguments,
     )
-    if recipe.network.pretrained is not None:
-        report = load_pretrained(network, recipe.network.pretrained)
+    start = recipe.network.pretrained
+    if start is not None:
+        bundle = bundle_of(start)
+        if bundle is None:
+            report = load_pretrained(network, start)
+        else:
+            report = load_bundle_weights(network, bundle, labels=labels)
         took = f"{report.loaded} tensors of {report.path.name}"
         reporter.say(f"Starting from {took} ({report.key_map} names).")
     return network
