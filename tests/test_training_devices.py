@@ -30,14 +30,15 @@ def test_torchrun_slurm_and_the_recipe_say_how_many_processes_there_are():
 
 
 def test_a_stated_precision_is_kept_and_a_cpu_is_asked_for_its_tiles(monkeypatch):
-    assert half_precision("cpu", "bf16")
-    assert not half_precision("cuda", "32")
-    assert half_precision("cuda", "auto")
+    assert half_precision("cpu", "bf16", 64)
+    assert not half_precision("cuda", "32", 1 << 20)
+    assert half_precision("cuda", "auto", 64)
     for tiles in (True, False):
         monkeypatch.setattr(
             "torch.cpu.get_capabilities", lambda tiles=tiles: {"amx_tile": tiles}
         )
-        assert half_precision("cpu", "auto") is tiles
+        assert half_precision("cpu", "auto", 64 * 64) is tiles
+        assert not half_precision("cpu", "auto", 28 * 28)
 
 
 def test_a_batch_smaller_than_the_processes_is_refused():

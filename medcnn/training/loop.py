@@ -149,6 +149,7 @@ class Loop:
         row |= {"seconds": round(time.monotonic() - started, 1)}
         record.history.append(row)
         better = (score, -loss) > (record.best_score, -record.best_loss)
+        better |= self.material.recipe.select.epoch == "last"
         if better:
             record.best_score, record.best_loss = score, loss
             record.best_epoch = record.epoch

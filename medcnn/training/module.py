@@ -87,7 +87,7 @@ class ClassifierModule(LightningModule):
             groups += _groups(stage, top, recipe.weight_decay)
         head = list(self.network.head.parameters())
         groups += _groups(head, recipe.lr_head, recipe.weight_decay)
-        return torch.optim.AdamW(groups, fused=True)
+        return torch.optim.AdamW(groups, betas=(0.9, recipe.beta2), fused=True)
 
     def set_rates(
         self, optimiser: torch.optim.Optimizer, step: int, steps: int
