@@ -107,9 +107,24 @@ def test_of_a_published_set_the_copy_that_trains_is_left_out():
         kind="data set",
     )
     done, lines = leave_out_copies(cases, (same(0, 2), near(1, 2), same(0, 3)))
-    assert done.column("split") == (LEFT_OUT, LEFT_OUT, "test", "train")
-    assert lines == ("0.png is the same as 2.png", "1.png is nearly the same as 2.png")
+    assert done.column("split") == (LEFT_OUT, LEFT_OUT, "test", LEFT_OUT)
+    assert lines == (
+        "0.png is the same as 2.png",
+        "1.png is nearly the same as 2.png",
+        "3.png is the same as 2.png",
+    )
     assert not find_leaks(done, (same(0, 2), near(1, 2)))
+
+
+def test_all_copies_of_a_copy_are_left_out_though_only_the_first_has_twins():
+    rows = [(None, part, 1) for part in ("train", "train", "val", "train", "test")]
+    cases = table(*rows, kind="data set")
+    twins = (same(0, 1), same(0, 2), near(0, 4), near(3, 4))
+    assert len(find_leaks(cases, twins).copies) == 6
+    done, lines = leave_out_copies(cases, twins)
+    assert done.column("split") == (LEFT_OUT, LEFT_OUT, LEFT_OUT, LEFT_OUT, "test")
+    assert len(lines) == 4
+    assert not find_leaks(done, twins)
 
 
 def test_the_column_names_patients_before_the_header_does():

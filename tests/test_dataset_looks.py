@@ -9,7 +9,17 @@ from dicoms import picture as dicom_picture
 from dicoms import save
 
 import medcnn
-from medcnn.dataset import Looks, find_twins, joined, look_at, read_looks, write_looks
+from medcnn.dataset import (
+    LEFT_OUT,
+    Looks,
+    find_twins,
+    joined,
+    leave_out_copies,
+    look_at,
+    read_cases,
+    read_looks,
+    write_looks,
+)
 from medcnn.dataset.twins import LEAST_CORRELATION, MOST_BITS, Twin, _radius
 from medcnn.errors import DataError
 from medcnn.image import Image
@@ -168,3 +178,10 @@ def test_the_published_pneumonia_set_holds_copies_across_its_splits(shared_data)
     looks = looks_of(*np.concatenate(parts))
     twins = find_twins(looks)
     assert sum(twin.identical for twin in twins) == (counts - 1).sum() == 29
+    train, held = flat[:4708], {row.tobytes() for row in flat[4708:]}
+    copies = [n for n, row in enumerate(train) if row.tobytes() in held]
+    table = read_cases(shared_data / "medmnist" / "pneumoniamnist.npz")
+    done, _ = leave_out_copies(table, twins)
+    left = [n for n, case in enumerate(done.cases) if case.split == LEFT_OUT]
+    assert left == copies
+    assert len(left) == 10

@@ -87,7 +87,7 @@ def find_leaks(table: CaseTable, twins: Sequence[Twin]) -> Leaks:
         if case.patient_id is not None and case.split in SPLITS:
             where[case.patient_id].add(case.split)
     patients = tuple(sorted(name for name, splits in where.items() if len(splits) > 1))
-    return Leaks(patients, tuple(t for t in twins if _is_across(table, t)))
+    return Leaks(patients, _across(table, twins))
 
 
 def refuse_leaks(table: CaseTable, leaks: Leaks) -> None:
@@ -132,12 +132,9 @@ def leave_out_copies(
         The table, in which the split of those is `LEFT_OUT`, and one line for each.
     """
     out: dict[int, str] = {}
-    for twin in twins:
-        if not _is_across(table, twin):
-            continue
+    for twin in _across(table, twins):
         weak, strong = sorted(
-            (twin.first, twin.second),
-            key=lambda n: _STRENGTH[table.cases[n].split or "train"],
+            (twin.first, twin.second), key=lambda n: _strength(table, n)
         )
         what = "the same as" if twin.identical else "nearly the same as"
         other = _name(table, table.cases[strong].path)
@@ -167,9 +164,58 @@ def contradictions(table: CaseTable, twins: Sequence[Twin]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _is_across(table: CaseTable, twin: Twin) -> bool:
-    splits = {table.cases[twin.first].split, table.cases[twin.second].split}
-    return len(splits) == 2 and splits <= {*SPLITS}
+def _across(table: CaseTable, twins: Sequence[Twin]) -> tuple[Twin, ...]:
+    """Return pairs of copies in different splits, one for each image of the weaker.
+
+    Of identical images only the first has twins; what holds for it holds for all.
+    """
+    alike: dict[int, list[int]] = {}
+    for twin in twins:
+        alike.setdefault(twin.first, [twin.first])
+        if twin.identical:
+            alike[twin.first].append(twin.second)
+        else:
+            alike.setdefault(twin.second, [twin.second])
+    found = [
+        twin
+        for group in alike.values()
+        for twin in _torn(table, group, group, 1.0, identical=True)
+    ]
+    for twin in twins:
+        if not twin.identical:
+            one, other = alike[twin.first], alike[twin.second]
+            for pair in ((one, other), (other, one)):
+                found += _torn(table, *pair, twin.correlation, identical=False)
+    return tuple(sorted(set(found)))
+
+
+def _torn(
+    table: CaseTable,
+    weaker: Sequence[int],
+    stronger: Sequence[int],
+    correlation: float,
+    *,
+    identical: bool,
+) -> list[Twin]:
+    """Return a pair for each image of which a stronger split holds a copy."""
+    placed = [n for n in stronger if table.cases[n].split in SPLITS]
+    if not placed:
+        return []
+    best = max(placed, key=lambda n: (_strength(table, n), -n))
+    torn = [
+        n
+        for n in weaker
+        if table.cases[n].split in SPLITS
+        and _strength(table, n) < _strength(table, best)
+    ]
+    return [
+        Twin(min(n, best), max(n, best), correlation, identical=identical) for n in torn
+    ]
+
+
+def _strength(table: CaseTable, index: int) -> int:
+    """Return which of two copies stays: that of test before val before train."""
+    return _STRENGTH[table.cases[index].split or "train"]
 
 
 def _pair(table: CaseTable, twin: Twin) -> str:
