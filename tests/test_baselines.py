@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from medcnn.baselines import Baselines, compare, image_features, metadata_features
+from medcnn.baselines import (
+    Asked,
+    Baselines,
+    compare,
+    image_features,
+    metadata_features,
+)
 from medcnn.dataset import Case, CaseTable
 
 RNG = np.random.default_rng(0)
@@ -118,21 +124,43 @@ def test_the_verdict_says_when_a_baseline_is_as_good():
     truth = (np.arange(100) % 2).astype(float)[:, None]
     weak = np.clip(truth * 0.2 + RNG.uniform(0, 0.8, (100, 1)), 0, 1)
     strong = np.clip(truth * 0.6 + RNG.uniform(0, 0.4, (100, 1)), 0, 1)
-    models = {"network": weak, "boosting": strong, "prevalence": np.full((100, 1), 0.5)}
-    found = compare(
-        ("ill",), {"test": (truth, models)}, network="network", judged=["ill"]
-    )
+    flat = np.full((100, 1), 0.5)
+
+    def judged(**models):
+        asked = Asked(truth, np.arange(100), models)
+        return compare(("ill",), {"test": asked}, network="network", judged=["ill"])
+
+    found = judged(network=weak, Boosting=strong, Share=flat)
     assert found.beaten
     assert found.verdict.startswith("A baseline is as good as the network or better.")
-    assert "best baseline boosting 1.000" in found.verdict
+    assert "best baseline 1.000 (boosting). Difference -0." in found.verdict
     row = found.rows[0]
     assert (row.model, row.trained) == ("network", True)
     assert row.auroc == pytest.approx(roc_auc_score(truth[:, 0], weak[:, 0]))
     assert row.brier == pytest.approx(brier_score_loss(truth[:, 0], weak[:, 0]))
     assert row.ci95[0] < row.auroc < row.ci95[1]
-    models["network"], models["boosting"] = strong, weak
-    other = compare(
-        ("ill",), {"test": (truth, models)}, network="network", judged=["ill"]
-    )
+    other = judged(network=strong, Boosting=weak, Share=flat)
     assert not other.beaten
-    assert "network 1.000" in other.verdict
+    assert other.verdict.startswith("AUC on test (ill): network 1.000")
+
+
+def test_networks_of_an_ensemble_are_no_baselines_and_have_a_spread():
+    truth = (np.arange(60) % 2).astype(float)[:, None]
+    models = {
+        name: np.clip(truth * pull + RNG.uniform(0, 0.6, (60, 1)), 0, 1)
+        for name, pull in (("all", 0.1), ("one", 0.3), ("two", 0.2), ("Plain", 0.0))
+    }
+    asked = Asked(truth, np.arange(60), models)
+    found = compare(
+        ("ill",),
+        {"test": asked},
+        network="all",
+        trained=("one", "two"),
+        judged=["ill"],
+    )
+    assert "(plain)" in found.verdict
+    areas = [roc_auc_score(truth[:, 0], models[n][:, 0]) for n in ("one", "two")]
+    mean, deviation, count = found.spread("test", "ill")
+    assert (mean, deviation) == pytest.approx((np.mean(areas), np.std(areas, ddof=1)))
+    assert count == 2
+    assert found.spread("val", "ill") is None

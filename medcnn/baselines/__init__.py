@@ -5,13 +5,14 @@ with logistic regression and gradient boosting. Where one of them is as good as 
 network, the network has learnt nothing that is worth its cost.
 """
 
-from medcnn.baselines.compare import Comparison, Row, compare
+from medcnn.baselines.compare import Asked, Comparison, Row, compare
 from medcnn.baselines.features import image_features
 from medcnn.baselines.learn import BASELINES, Baselines, Learner
 from medcnn.baselines.metadata import metadata_features
 
 __all__ = [
     "BASELINES",
+    "Asked",
     "Baselines",
     "Comparison",
     "Learner",

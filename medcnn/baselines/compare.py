@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.errors import UndefinedMetricError
-from medcnn.metrics.roc import delong_ci
+from medcnn.metrics.roc import clustered_ci, paired_difference
 
-__all__ = ["Comparison", "Row", "compare"]
+__all__ = ["Asked", "Comparison", "Row", "compare"]
 
 FloatArray = npt.NDArray[Any]
 
@@ -27,7 +27,7 @@ class Row:
         n_positive: Cases with it.
         n_negative: Cases without it.
         auroc: Area under the ROC curve.
-        ci95: Its interval, DeLong's on the logit scale.
+        ci95: Its interval, clustered by patient.
         brier: Mean squared difference of probability and truth.
     """
 
@@ -40,6 +40,21 @@ class Row:
     auroc: float
     ci95: tuple[float, float]
     brier: float
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What some models say of the same cases.
+
+    Attributes:
+        truth: (N, L), NaN where unknown.
+        patients: Number of whose each case is, (N,).
+        models: Each model's probabilities, (N, L).
+    """
+
+    truth: FloatArray
+    patients: FloatArray
+    models: Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -78,7 +93,7 @@ class Comparison:
         """Return plain JSON values."""
         return {
             "format": 1,
-            "interval": "DeLong, logit scale",
+            "interval": "DeLong, clustered by patient (Obuchowski), logit scale",
             "verdict": self.verdict,
             "beaten": self.beaten,
             "rows": [asdict(row) for row in self.rows],
@@ -87,7 +102,7 @@ class Comparison:
 
 def compare(
     labels: Sequence[str],
-    splits: Mapping[str, tuple[FloatArray, Mapping[str, FloatArray]]],
+    splits: Mapping[str, Asked],
     *,
     network: str,
     trained: Collection[str] = (),
@@ -97,58 +112,71 @@ def compare(
 
     Args:
         labels: The main label first.
-        splits: For each split, in order, the truth (N, L) with NaN where unknown, and
-            each model's probabilities (N, L), the network's first. The last split
-            decides the verdict.
+        splits: What is said of each split's cases, the trained model first. The last
+            split decides the verdict.
         network: Name of the trained model among the models.
         trained: Names of it and of the networks it is made of: they are no baselines.
         judged: Labels whose mean area decides the verdict.
     """
     own = {network, *trained}
-    rows = []
-    for split, (truth, models) in splits.items():
-        for column, label in enumerate(labels):
-            for name, told in models.items():
-                sides = truth[:, column], told[:, column]
-                rows.append(_row((name, name in own, split, label), *sides))
-    found = tuple(row for row in rows if row is not None)
+    every = (
+        _row((name, name in own, split, label), asked, column)
+        for split, asked in splits.items()
+        for column, label in enumerate(labels)
+        for name in asked.models
+    )
+    found = tuple(row for row in every if row is not None)
     last = list(splits)[-1]
-    areas: dict[str, list[float]] = {}
-    for row in found:
-        asked = row.split == last and row.label in judged
-        if asked and (row.model == network or not row.trained):
-            areas.setdefault(row.model, []).append(row.auroc)
-    verdict, beaten = _verdict(areas, network, last, judged)
-    return Comparison(network, found, verdict, beaten)
-
-
-def _verdict(
-    areas: Mapping[str, Sequence[float]],
-    network: str,
-    split: str,
-    judged: Sequence[str],
-) -> tuple[str, bool]:
-    others = {name: np.mean(found) for name, found in areas.items() if name != network}
-    if network not in areas or not others:
-        return "", False
-    own = np.mean(areas[network])
-    best = max(others, key=lambda name: others[name])
+    areas = _areas(found, last, judged, network)
+    best = max(
+        areas.keys() - {network}, key=lambda name: np.mean(areas[name]), default=""
+    )
+    if not best or network not in areas:
+        return Comparison(network, found, "", beaten=False)
+    mine, theirs = float(np.mean(areas[network])), float(np.mean(areas[best]))
     what = judged[0] if len(judged) == 1 else f"mean of {len(judged)} classes"
-    beaten = bool(others[best] >= own)
-    told = f"AUC on {split} ({what}): network {own:.3f}, best baseline {best} "
-    told += f"{others[best]:.3f}."
+    told = f"AUC on {last} ({what}): network {mine:.3f}, best baseline {theirs:.3f} "
+    told += f"({best[0].lower()}{best[1:]})."
+    if len(judged) == 1:
+        told += _difference(splits[last], labels.index(judged[0]), (network, best))
+    beaten = theirs >= mine
     if beaten:
         told = f"A baseline is as good as the network or better. {told}"
-    return told, beaten
+    return Comparison(network, found, told, beaten)
 
 
-def _row(
-    head: tuple[str, bool, str, str], truth: FloatArray, told: FloatArray
-) -> Row | None:
-    """Return a model's row for a label, None where its area is undefined."""
-    known = ~np.isnan(truth)
+def _areas(
+    rows: Sequence[Row], split: str, judged: Sequence[str], network: str
+) -> dict[str, list[float]]:
+    """Return the areas that count for the verdict, of the model and the baselines."""
+    areas: dict[str, list[float]] = {}
+    for row in rows:
+        counts = row.split == split and row.label in judged
+        if counts and (row.model == network or not row.trained):
+            areas.setdefault(row.model, []).append(row.auroc)
+    return areas
+
+
+def _difference(asked: Asked, column: int, names: tuple[str, str]) -> str:
+    """Say how far two models are apart, "" where that is undefined."""
+    known = ~np.isnan(asked.truth[:, column])
+    first, second = (asked.models[name][known, column] for name in names)
+    truth = asked.truth[known, column]
     try:
-        area, low, high = delong_ci(truth[known], told[known])
+        found = paired_difference(truth, first, second, asked.patients[known])
+    except UndefinedMetricError:
+        return ""
+    told = f" Difference {found.difference:.3f}, 95 % interval {found.low:.3f} to "
+    return told + f"{found.high:.3f}."
+
+
+def _row(head: tuple[str, bool, str, str], asked: Asked, column: int) -> Row | None:
+    """Return a model's row for a label, None where its area is undefined."""
+    truth, told = asked.truth[:, column], asked.models[head[0]][:, column]
+    known = ~np.isnan(truth)
+    sides = truth[known], told[known]
+    try:
+        area, low, high = clustered_ci(*sides, asked.patients[known])
     except UndefinedMetricError:
         return None
     return Row(
@@ -157,5 +185,5 @@ def _row(
         n_negative=int((truth == 0).sum()),
         auroc=area,
         ci95=(low, high),
-        brier=float(np.mean((told[known] - truth[known]) ** 2)),
+        brier=float(np.mean((sides[1] - sides[0]) ** 2)),
     )

@@ -9,6 +9,7 @@ from scipy.special import expit, softmax
 
 from medcnn.baselines import (
     BASELINES,
+    Asked,
     Baselines,
     Comparison,
     compare,
@@ -17,21 +18,22 @@ from medcnn.baselines import (
 )
 from medcnn.training.answers import Answers
 from medcnn.training.material import Material
+from medcnn.training.measure import patients_of
 from medcnn.training.members import Folds
 
-__all__ = ["NETWORK", "Asked", "stand_beside"]
+__all__ = ["NETWORK", "Part", "stand_beside"]
 
 NETWORK = "This model"
 FloatArray = npt.NDArray[Any]
 Indices = npt.NDArray[np.intp]
-Asked = tuple[Indices, Answers, FloatArray]
+Part = tuple[Indices, Answers, FloatArray]
 """Cases of the table, what the bundle said of them, and their probabilities."""
 
 
 def stand_beside(
     material: Material,
     folds: Folds | None,
-    parts: Mapping[str, Asked],
+    parts: Mapping[str, Part],
     members: Mapping[str, Mapping[str, FloatArray]],
 ) -> Comparison:
     """Fit the baselines on what the networks learnt from, and measure all alike.
@@ -54,7 +56,8 @@ def stand_beside(
         }
         if learners is not None:
             models |= _told(learners, train, chosen, folds if name != "test" else None)
-        splits[name] = (answers.table.truth(), models)
+        patients = patients_of(answers.table)
+        splits[name] = Asked(answers.table.truth(), patients, models)
     several = table.activation == "softmax" and len(table.labels) > 2
     judged = table.labels if several else table.labels[:1]
     names = {NETWORK, *(name for part in members.values() for name in part)}

@@ -21,7 +21,7 @@ from medcnn.gate import FeatureModel, GateRules
 from medcnn.networks import Classifier, build, ensemble_of
 from medcnn.planning import PLAN, Plan, Recipe
 from medcnn.training.answers import Answers, ask
-from medcnn.training.beside import NETWORK, Asked, stand_beside
+from medcnn.training.beside import NETWORK, Part, stand_beside
 from medcnn.training.card import Findings, write_card
 from medcnn.training.draft import Draft, first_spec
 from medcnn.training.loop import BEST
@@ -219,7 +219,7 @@ def _parts(
     return parts, indices
 
 
-def _write_predictions(material: Material, asked: Mapping[str, Asked]) -> None:
+def _write_predictions(material: Material, asked: Mapping[str, Part]) -> None:
     """Keep what was said of every held-out case, for `medcnn evaluate`."""
     chosen = np.concatenate([indices for indices, _, _ in asked.values()])
     table = material.table.take(chosen.tolist())

@@ -24,7 +24,14 @@ from medcnn.planning.recipe import Recipe
 from medcnn.planning.sections import ExtraTruth, Rule
 from medcnn.training.answers import Answers
 
-__all__ = ["Achieved", "achieved", "calibrations", "operating_points", "scores"]
+__all__ = [
+    "Achieved",
+    "achieved",
+    "calibrations",
+    "operating_points",
+    "patients_of",
+    "scores",
+]
 
 METHOD = "DeLong, clustered by patient (Obuchowski), logit scale"
 Flags = npt.NDArray[np.bool_]
@@ -118,7 +125,7 @@ def scores(
     """Measure every label on the whole, and the reported ones on each subgroup."""
     table, truth = answers.table, answers.table.truth()
     wanted = recipe.report.labels or table.labels[:1]
-    codes = _patients(table)
+    codes = patients_of(table)
     found: list[Score | None] = []
     for column, label in enumerate(table.labels):
         whole, special = _groups(table, recipe)
@@ -167,7 +174,7 @@ def _groups(table: CaseTable, recipe: Recipe) -> tuple[Groups, Groups]:
     return whole, [group for group in special if group[0] not in known]
 
 
-def _patients(table: CaseTable) -> npt.NDArray[np.intp]:
+def patients_of(table: CaseTable) -> npt.NDArray[np.intp]:
     """Number the patients, (N,); a case of nobody known is one of its own."""
     named = [
         case.patient_id if case.patient_id is not None else ("case", n)
@@ -188,7 +195,7 @@ def _extra(
     values = table.column(extra.column)
     truth = np.array([meaning.get(value, np.nan) for value in values])
     column = probabilities[:, table.labels.index(label)]
-    return _score(data, name, label, truth, column, _patients(table))
+    return _score(data, name, label, truth, column, patients_of(table))
 
 
 def _score(
