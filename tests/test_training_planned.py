@@ -209,3 +209,23 @@ def test_a_training_may_start_from_a_model(made, blobs, tmp_path):
         progress=False,
     )
     assert open_bundle(again).spec.network == open_bundle(made).spec.network
+
+
+def test_contradicting_labels_are_told_with_names_but_not_in_the_bundle(
+    tmp_path, capfd
+):
+    table = write_blobs(tmp_path, count=20)
+    rows = [row.split(",") for row in table.read_text().splitlines()]
+    (tmp_path / "again.png").write_bytes((tmp_path / rows[1][0]).read_bytes())
+    other = "1" if rows[1][5] == "0" else "0"
+    lines = [",".join([row[0], row[2], row[5]]) for row in rows]
+    text = "\n".join([*lines, f"again.png,{rows[1][2]},{other}"])
+    (tmp_path / "cases.csv").write_text(text + "\n")
+    model = train(
+        tmp_path / "cases.csv", output=tmp_path / "m", settings=QUICK, device="cpu"
+    )
+    told = " ".join(capfd.readouterr().err.split())
+    assert "again.png (train) differ in blob" in told
+    kept = (model / "plan.json").read_text()
+    assert "1 pairs of identical images have different labels" in kept
+    assert "again.png" not in kept

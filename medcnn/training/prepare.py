@@ -67,7 +67,8 @@ class Prepared:
         table: Cases with patients, as far as known, and splits.
         same: One name for each case, the same for copies of an image.
         leaks: What is in several splits nevertheless, because that was allowed.
-        notes: What was found out, in words; names no patient.
+        notes: What was found out, in words; names no patient and no file of theirs.
+        named: The files that it was found out of, for whoever trains.
         checksums: Of each image's pixel values.
     """
 
@@ -76,6 +77,7 @@ class Prepared:
     leaks: Leaks
     notes: tuple[str, ...]
     checksums: tuple[str, ...]
+    named: tuple[str, ...] = ()
 
 
 def prepare(
@@ -117,7 +119,7 @@ def prepare(
     if fabric.is_global_zero:
         fabric.barrier()
     done = settle_splits(table, looks, recipe, allow_leak=allow_leak)
-    for note in done.notes:
+    for note in (*done.notes, *done.named):
         reporter.say(note)
     return done, pixels
 
@@ -174,14 +176,13 @@ def settle_splits(
         refuse_leaks(table, leaks)
     if leaks:
         notes.append(f"Leaks were allowed: {leaks.counted()}. Results are too good.")
-    torn = contradictions(table, twins)
+    torn, named = contradictions(table, twins), tuple[str, ...]()
     if torn:
-        notes.append(
-            f"{len(torn)} pairs of identical images have different labels: "
-            f"{_some(torn)}. One of each pair is wrong."
-        )
+        words = "pairs of identical images have different labels; one is wrong"
+        notes.append(f"{len(torn)} {words} of each.")
+        named = (f"Different labels: {_some(torn)}.",)
     checksums = tuple(str(name) for name in looks.checksums)
-    return Prepared(table, same, leaks, tuple(notes), checksums)
+    return Prepared(table, same, leaks, tuple(notes), checksums, named)
 
 
 def write_splits(table: CaseTable, work: Path) -> None:
