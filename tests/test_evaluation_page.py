@@ -2,6 +2,8 @@
 
 import html
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -16,7 +18,7 @@ from medcnn.evaluation import (
     evaluate_predictions,
     write_evaluation,
 )
-from medcnn.report import write_evaluation_report
+from medcnn.report.evaluation_page import write_evaluation_report
 
 HOSTILE = '<script>alert("x")</script>'
 
@@ -123,6 +125,15 @@ def test_odd_cases_give_a_page_without_nan(tmp_path, case):
 
     assert not re.search(r"\bnan\b|\binf\b|None", re.sub(r"base64,[^\"]+", "", page))
     assert "Limits and methods" in page
+
+
+def test_a_screening_report_loads_no_matplotlib():
+    code = "import sys, medcnn.screening; print('matplotlib' in sys.modules)"
+    command = [sys.executable, "-c", code]
+
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert told.stdout.strip() == "False"
 
 
 def test_a_folder_without_evaluation_is_refused(tmp_path):

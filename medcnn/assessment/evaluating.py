@@ -33,7 +33,7 @@ from medcnn.evaluation import (
 )
 from medcnn.model import Model
 from medcnn.outputs import make_folder
-from medcnn.report import write_evaluation_report
+from medcnn.report.evaluation_page import write_evaluation_report
 from medcnn.screening.options import Limits
 from medcnn.worklist import ERRORS, write_errors
 
@@ -259,6 +259,7 @@ def _publish(found: Evaluation, answered: Answered, target: Path | None) -> Eval
     now = datetime.now(UTC).replace(microsecond=0)
     found = found.model_copy(update={"created": now.isoformat()})
     write_predictions(answered.predictions, target / PREDICTIONS)
+    (target / ERRORS).unlink(missing_ok=True)  # of an earlier run
     if answered.errors:
         write_errors(target / ERRORS, answered.errors)
     write_evaluation(found, target / EVALUATION)

@@ -30,11 +30,13 @@ def report(
     A folder without its database, such as a copy, gets a new page from its CSV files.
     """
     from medcnn.evaluation import EVALUATION
-    from medcnn.report import REPORT, write_evaluation_report
+    from medcnn.report import REPORT
     from medcnn.screening import republish
     from medcnn.screening.store import STORE
 
     if (folder / EVALUATION).is_file():
+        from medcnn.report.evaluation_page import write_evaluation_report
+
         page = write_evaluation_report(folder)
     elif (folder / STORE).is_file():
         republish(folder)

@@ -74,7 +74,7 @@ class Side:
     @property
     def is_clustered(self) -> bool:
         """Whether anybody has more than one case."""
-        return len(np.unique(self.clusters)) < len(self.clusters)
+        return bool(np.bincount(self.clusters).max(initial=0) > 1)
 
 
 def area(side: Side, undefined: dict[str, str]) -> Estimate | None:

@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from medcnn.errors import DataError
 from medcnn.evaluation.discrimination import Settings
@@ -186,23 +187,32 @@ def _facts(whole: Predictions, part: Predictions, split: str) -> DataFacts:
 
 def _flow(whole: Predictions, part: Predictions, split: str) -> list[FlowStep]:
     """Return how many cases were left after each step."""
-    steps = [("Cases in the table", whole)]
-    if split:
-        steps.append((f"Split {split}", part))
-    readable = part.only(np.array([s != "error" for s in part.statuses], dtype=bool))
-    if len(readable) < len(part):
-        steps.append(("Could be read", readable))
-    usable = part.only(part.is_ok)
-    if len(usable) < len(readable):
-        steps.append(("Within the model's scope", usable))
-    told = np.isfinite(usable.truth).sum(axis=1) > 0
-    steps.append(("Evaluated: truth known for a label", usable.only(told)))
-    return [flow_step(words, cases) for words, cases in steps]
+    everyone = np.ones(len(part), dtype=bool)
+    readable = np.array([status != "error" for status in part.statuses], dtype=bool)
+    told = part.is_ok & (np.isfinite(part.truth).sum(axis=1) > 0)
+    steps = [
+        (f"Split {split}", everyone, bool(split)),
+        ("Could be read", readable, not readable.all()),
+        ("Within the model's scope", part.is_ok, bool((readable & ~part.is_ok).any())),
+        ("Evaluated: truth known for a label", told, True),
+    ]
+    found = [flow_step("Cases in the table", whole)]
+    for words, chosen, is_told in steps:
+        if is_told:
+            found.append(flow_step(words, part, chosen))
+    return found
 
 
-def flow_step(words: str, cases: Predictions) -> FlowStep:
+def flow_step(
+    words: str, cases: Predictions, chosen: npt.NDArray[np.bool_] | None = None
+) -> FlowStep:
     """Return how many cases and patients were there after a step."""
-    return FlowStep(words=words, cases=len(cases), patients=_patients(cases))
+    if chosen is None or chosen.all():
+        return FlowStep(words=words, cases=len(cases), patients=_patients(cases))
+    patients = None
+    if cases.has_patients:
+        patients = len(np.unique(cases.clusters[chosen]))
+    return FlowStep(words=words, cases=int(chosen.sum()), patients=patients)
 
 
 def _patients(predictions: Predictions) -> int | None:

@@ -39,10 +39,11 @@ def measure_indeterminate(predictions: Predictions, label: str) -> Open | None:
     """Measure what the cases without usable answer could change; None if none are."""
     n = predictions.labels.index(label)
     truth, score = predictions.truth[:, n], predictions.score[:, n]
-    known, clusters = ~np.isnan(truth), predictions.clusters
+    known = ~np.isnan(truth)
     is_open = known & ~predictions.is_ok
     if not is_open.any():
         return None
+    clusters = predictions.clusters
     has_score = known & ~np.isnan(score)
     worst = score.copy()
     told = score[known & predictions.is_ok]

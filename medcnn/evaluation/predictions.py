@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -70,7 +71,7 @@ class Predictions:
         """Whether every case says whose it is."""
         return bool(self.cases) and all(self.patients)
 
-    @property
+    @cached_property
     def clusters(self) -> npt.NDArray[np.intp]:
         """Number of what belongs together, (N,): the patient; the case if unknown."""
         named = zip(self.patients, self.cases, strict=True)
@@ -103,7 +104,7 @@ class Predictions:
 
     def only(self, chosen: Flags) -> "Predictions":
         """Return the chosen cases; `chosen` has shape (N,)."""
-        return self.take(np.flatnonzero(chosen))
+        return self if chosen.all() else self.take(np.flatnonzero(chosen))
 
     def take(self, at: npt.NDArray[np.intp]) -> "Predictions":
         """Return these cases, in this order."""

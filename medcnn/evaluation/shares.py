@@ -21,7 +21,7 @@ def share(called: npt.ArrayLike, clusters: npt.NDArray[np.intp]) -> Estimate | N
     """
     if not len(clusters):
         return None
-    is_own = len(np.unique(clusters)) == len(clusters)
+    is_own = int(np.bincount(clusters).max()) == 1
     found = clustered_share(called, clusters)
     return estimate_of(found, WILSON if is_own else CLUSTERED)
 

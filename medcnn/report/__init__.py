@@ -1,6 +1,9 @@
-"""A screening run, or an evaluation, as one page that opens offline."""
+"""A screening run, or an evaluation, as one page that opens offline.
 
-from medcnn.report.evaluation_page import write_evaluation_report
+The evaluation's page is `medcnn.report.evaluation_page`: it loads matplotlib, which a
+screening run has no need of.
+"""
+
 from medcnn.report.page import REPORT, write_report
 
-__all__ = ["REPORT", "write_evaluation_report", "write_report"]
+__all__ = ["REPORT", "write_report"]

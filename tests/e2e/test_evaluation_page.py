@@ -12,7 +12,7 @@ from medcnn.evaluation import (
     evaluate_predictions,
     write_evaluation,
 )
-from medcnn.report import write_evaluation_report
+from medcnn.report.evaluation_page import write_evaluation_report
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs playwright: pip install playwright"
