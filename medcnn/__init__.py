@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 from medcnn.errors import MissingDependencyError
 
 if TYPE_CHECKING:
+    from medcnn.assessment import calibrate as calibrate
+    from medcnn.assessment import compare as compare
+    from medcnn.assessment import evaluate as evaluate
     from medcnn.bundle import Bundle as Bundle
     from medcnn.bundle import open_bundle as open_bundle
     from medcnn.bundle import shipped_bundles as shipped_bundles
@@ -52,7 +55,10 @@ _HOME = {
     "SlideResult": "medcnn.slides",
     "Study": "medcnn.image",
     "ReadOptions": "medcnn.io",
+    "calibrate": "medcnn.assessment",
+    "compare": "medcnn.assessment",
     "describe": "medcnn.io",
+    "evaluate": "medcnn.assessment",
     "explain": "medcnn.explanation",
     "load": "medcnn.io",
     "load_study": "medcnn.io",

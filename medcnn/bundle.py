@@ -15,7 +15,7 @@ differs are refused by name.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from medcnn.bundle_spec import (
     BundleSpec,
@@ -35,6 +35,8 @@ from medcnn.bundle_spec import (
     NetworkSpec,
     OperatingPoint,
     Score,
+    SiteFacts,
+    Temperature,
     TrainingFacts,
 )
 from medcnn.errors import BundleError, DataError, OutputError
@@ -54,7 +56,10 @@ __all__ = [
     "NetworkSpec",
     "OperatingPoint",
     "Score",
+    "SiteFacts",
+    "Temperature",
     "TrainingFacts",
+    "derive_bundle",
     "file_sha256",
     "open_bundle",
     "shipped_bundles",
@@ -100,8 +105,8 @@ class Bundle:
             BundleError: If the names of bundle.json are not among the weights, or
                 their shapes are not those of a linear head.
         """
-        weights = self.weights()
         names = self.spec.head
+        weights = _tensors(self.path / WEIGHTS, only=(names.weight, names.bias))
         missing = [n for n in (names.weight, names.bias) if n not in weights]
         if missing:
             msg = f"{self.path / WEIGHTS} lacks the head's weights {missing}"
@@ -193,24 +198,65 @@ def write_bundle(
         (partial / GRAPH).write_bytes(graph(partial / WEIGHTS))
         if feature_model is not None:
             save_file(feature_model.arrays(), partial / GATE)
-        for name, content in files.items():
-            (partial / name).parent.mkdir(parents=True, exist_ok=True)
-            (partial / name).write_bytes(content)
-        found = sorted(p for p in partial.rglob("*") if p.is_file())
-        for file in found:  # safetensors writes for the owner alone
-            file.chmod(_READABLE)
-        sums = {p.relative_to(partial).as_posix(): file_sha256(p) for p in found}
-        spec = draft.model_copy(update={"files": sums})
-        text = spec.model_dump_json(indent=2) + "\n"
-        (partial / SPEC).write_text(text, encoding="utf-8")
-        shutil.rmtree(path, ignore_errors=True)
-        partial.replace(path)
+        _finish_folder(path, partial, draft, files)
     except (OSError, SafetensorError) as error:
         msg = f"the model cannot be written to {path}: {error}"
         raise OutputError(
             msg, hint="Free some space or choose another --output."
         ) from error
     return open_bundle(path)
+
+
+def derive_bundle(
+    path: Path, base: Bundle, draft: BundleSpec, *, files: Mapping[str, bytes]
+) -> Bundle:
+    """Write a model directory with another bundle's weights, whole or not at all.
+
+    Args:
+        path: The directory; there must be none yet.
+        base: Whose files are copied, byte for byte.
+        draft: bundle.json; its `files` are made anew.
+        files: What replaces or joins them, such as CARD.md.
+
+    Raises:
+        OutputError: If it cannot be written, or is there already.
+    """
+    if path.exists():
+        msg = f"{path} is there already"
+        raise OutputError(msg, hint="Choose another --output, or delete it first.")
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name in base.spec.files:
+            if name not in files:
+                (partial / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(base.path / name, partial / name)
+        _finish_folder(path, partial, draft, files)
+    except OSError as error:
+        msg = f"the model cannot be written to {path}: {error}"
+        raise OutputError(
+            msg, hint="Free some space or choose another --output."
+        ) from error
+    return open_bundle(path)
+
+
+def _finish_folder(
+    path: Path, partial: Path, draft: BundleSpec, files: Mapping[str, bytes]
+) -> None:
+    """Add files and bundle.json, and give the folder its name."""
+    for name, content in files.items():
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        (partial / name).write_bytes(content)
+    found = sorted(p for p in partial.rglob("*") if p.is_file())
+    for file in found:  # safetensors writes for the owner alone
+        file.chmod(_READABLE)
+    sums = {p.relative_to(partial).as_posix(): file_sha256(p) for p in found}
+    spec = draft.model_copy(update={"files": sums})
+    text = spec.model_dump_json(indent=2) + "\n"
+    (partial / SPEC).write_text(text, encoding="utf-8")
+    shutil.rmtree(path, ignore_errors=True)
+    partial.replace(path)
 
 
 def shipped_bundles() -> tuple[str, ...]:
@@ -270,14 +316,18 @@ def _check_file(root: Path, name: str, expected: str) -> None:
         raise BundleError(msg, hint=_DAMAGED)
 
 
-def _tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Read all tensors of a file by name.
+def _tensors(
+    path: Path, *, only: Collection[str] | None = None
+) -> dict[str, npt.NDArray[Any]]:
+    """Read the tensors of a file by name; of those wanted, the ones that are there.
 
     Raises:
         BundleError: If it is not of that format.
     """
     try:
-        return load_file(path)
+        with safe_open(path, framework="numpy") as file:
+            wanted = [n for n in file.keys() if only is None or n in only]  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in wanted}
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         msg = f"{path} cannot be read: {error}"
         raise BundleError(msg, hint=_DAMAGED) from error

@@ -15,6 +15,8 @@ __all__ = [
     "NetworkSpec",
     "OperatingPoint",
     "Score",
+    "SiteFacts",
+    "Temperature",
     "TrainingFacts",
 ]
 
@@ -77,6 +79,37 @@ class Calibration(_Record):
     fitted_on: str
 
 
+class Temperature(_Record):
+    """Temperature scaling of classes: probabilities = softmax(logits / value).
+
+    References:
+        [1] Guo et al., On calibration of modern neural networks, ICML 2017.
+    """
+
+    value: float = Field(gt=0)
+    fitted_on: str
+
+
+class SiteFacts(_Record):
+    """The cases that probabilities and thresholds were fitted to, after training.
+
+    Attributes:
+        data: The table's name.
+        sha256: Of its cases and truths.
+        date: When.
+        cases: How many had a truth and a usable answer.
+        patients: How many patients they are of; None if not known.
+        labels: What was fitted; other labels keep what they had.
+    """
+
+    data: str
+    sha256: str
+    date: str
+    cases: int = Field(ge=1)
+    patients: int | None = Field(default=None, ge=1)
+    labels: tuple[str, ...]
+
+
 class TrainingFacts(_Record):
     """Where the weights come from."""
 
@@ -108,6 +141,9 @@ class BundleSpec(_Record):
         activation: "sigmoid" for labels that may occur together, "softmax" for classes
             of which exactly one is true.
         labels: The main label first.
+        temperature: For softmax only; None is 1.
+        site: What calibration and thresholds were fitted to after training; None if
+            they are still those of training.
         heatmap_span: How many log-odds above the flag threshold a spot must lie to get
             the hottest display colour; None if it was not measured.
         files: SHA-256 of every other file of the bundle.
@@ -125,6 +161,8 @@ class BundleSpec(_Record):
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
     operating_points: tuple[OperatingPoint, ...]
     calibration: tuple[Calibration, ...] = ()
+    temperature: Temperature | None = None
+    site: SiteFacts | None = None
     gate: GateRules = GateRules()
     training: TrainingFacts
     evaluation: tuple[Score, ...] = ()
@@ -142,5 +180,8 @@ class BundleSpec(_Record):
             raise ValueError(msg)
         if any(part.label not in self.labels for part in self.calibration):
             msg = "calibration names a label that the model does not have"
+            raise ValueError(msg)
+        if self.temperature is not None and self.activation != "softmax":
+            msg = "a temperature is for softmax, its activation is sigmoid"
             raise ValueError(msg)
         return self

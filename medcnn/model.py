@@ -16,7 +16,7 @@ from medcnn.image import Image
 from medcnn.preprocessing import Prepared
 from medcnn.results import Band, Prediction
 
-__all__ = ["Answer", "Model", "prepare"]
+__all__ = ["Answer", "Model", "prepare", "probabilities_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +25,19 @@ class Answer:
 
     Attributes:
         prediction: Probabilities, thresholds, scope.
-        features: The network's last feature map, (F, h, w) or (F, d, h, w).
+        features: The network's last feature map, (F, h, w) or (F, d, h, w); (F,) from
+            a fully connected network, which keeps no places.
+        logits: What the network said before any calibration, (labels,).
     """
 
     prediction: Prediction
     features: npt.NDArray[np.float32]
+    logits: npt.NDArray[np.float32]
+
+    @property
+    def has_places(self) -> bool:
+        """Whether the features say where they lie, so that a heatmap can be made."""
+        return self.features.ndim > 1
 
 
 def prepare(spec: BundleSpec, image: Image) -> Prepared | str:
@@ -173,7 +181,8 @@ class Model:
         """
         for index, outputs in enumerate(self.engine.stream(tensors)):
             reason = reasons[index] if index < len(reasons) else ""
-            yield Answer(self._conclude(outputs, reason), outputs.features)
+            prediction = self._conclude(outputs, reason)
+            yield Answer(prediction, outputs.features, outputs.logits)
 
     def band(self, prediction: Prediction) -> Band:
         """Place the main label's probability between its two thresholds."""
@@ -199,7 +208,7 @@ class Model:
             Relevance >= 0, (h, w) or (d, h, w).
 
         Raises:
-            DataError: If the model has no such label.
+            DataError: If the model has no such label, or keeps no places.
 
         References:
             [1] Zhou et al., Learning deep features for discriminative localization,
@@ -208,6 +217,11 @@ class Model:
         if label not in self.labels:
             msg = f"{self.spec.name} has no label {label!r}; it has {self.labels}"
             raise DataError(msg)
+        if features.ndim == 1:
+            name, kind = self.spec.name, self.spec.network.name
+            msg = f"{name} is a fully connected network ({kind}): it has no heatmap,"
+            msg += " since it keeps no map of places"
+            raise DataError(msg, hint="Its probabilities can be used all the same.")
         row = self._head[0][self.labels.index(label)]
         cells = features[0].size
         weighted: npt.NDArray[Any] = np.tensordot(row, features, axes=1) / cells
@@ -254,7 +268,7 @@ class Model:
         if self._feature_model is not None:
             pooled = outputs.features.reshape(len(outputs.features), -1).mean(axis=1)
             distance = float(self._feature_model.distance(pooled[None])[0])
-        probabilities = _probabilities(self.spec, outputs.logits)
+        probabilities = probabilities_of(self.spec, outputs.logits)
         return Prediction(
             probabilities=dict(zip(self.labels, probabilities, strict=True)),
             thresholds={p.label: p.flag for p in self.spec.operating_points},
@@ -266,10 +280,16 @@ class Model:
         )
 
 
-def _probabilities(spec: BundleSpec, logits: npt.NDArray[np.float32]) -> list[float]:
-    """Turn logits into probabilities: the one place where that happens."""
+def probabilities_of(spec: BundleSpec, logits: npt.NDArray[np.float32]) -> list[float]:
+    """Turn logits into probabilities: the one place where that happens.
+
+    Args:
+        spec: The bundle's, with its calibration.
+        logits: (labels,).
+    """
     values = logits.astype(np.float64)
     if spec.activation == "softmax":
+        values /= 1.0 if spec.temperature is None else spec.temperature.value
         raised = np.exp(values - values.max())
         return [float(p) for p in raised / raised.sum()]
     platt = {part.label: (part.slope, part.intercept) for part in spec.calibration}

@@ -22,11 +22,17 @@ __all__ = ["draft_spec", "make_bundle"]
 
 
 def draft_spec(
-    *, network="basic_cnn", dims=2, shape=(32, 32), labels=("abnormal", "mass")
+    *,
+    network="basic_cnn",
+    arguments=None,
+    dims=2,
+    shape=(32, 32),
+    labels=("abnormal", "mass"),
 ):
     """Describe a small model whose weights are random."""
     steps = (Resize(shape=shape), Percentiles(), Normalise(mean=0.5, std=0.25))
-    arguments = {"width": 4, "depth": 3} if network == "basic_cnn" else {}
+    if arguments is None:
+        arguments = {"width": 4, "depth": 3} if network == "basic_cnn" else {}
     return BundleSpec(
         name="tiny",
         version="1",
@@ -77,6 +83,7 @@ def make_bundle(
             dims=spec.input.dims,
             in_channels=1,
             labels=len(spec.labels),
+            shape=spec.input.shape,
             **spec.network.arguments,
         )
     with torch.no_grad():

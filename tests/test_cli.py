@@ -23,8 +23,12 @@ VERBS = (
     "explain",
     "inspect",
     "train",
+    "evaluate",
+    "compare",
+    "calibrate",
     "report",
     "models",
+    "describe",
     "samples",
     "doctor",
 )

@@ -13,7 +13,19 @@ from medcnn.image import Image
 from medcnn.model import Model
 from medcnn.networks import build
 
-NETWORKS = ("basic_cnn", "densenet121", "resnet18", "efficientnet-lite0")
+SMALL = {"cnn": "basic_cnn", "width": 4, "hidden": 8}
+NETWORKS = {
+    "basic_cnn": ("basic_cnn", {}),
+    "densenet121": ("densenet121", {}),
+    "resnet18": ("resnet18", {}),
+    "efficientnet-lite0": ("efficientnet-lite0", {}),
+    "small stem": ("resnet18", {"stem": "small"}),
+    "acs": ("resnet18", {"acs": True}),
+    "cnn_rnn": ("cnn_rnn", SMALL),
+    "cnn_rnn without attention": ("cnn_rnn", SMALL | {"attention": False}),
+}
+KINDS = [(name, dims) for name in NETWORKS for dims in (2, 3)]
+VOLUMES_ONLY = {"acs", "cnn_rnn", "cnn_rnn without attention"}
 
 
 def _keep(values):
@@ -21,11 +33,15 @@ def _keep(values):
     return values
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_map_equals_gradient_based_grad_cam(name, dims, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "dims"), [k for k in KINDS if k[1] == 3 or k[0] not in VOLUMES_ONLY]
+)
+def test_the_map_equals_gradient_based_grad_cam(kind, dims, tmp_path):
     shape = (96, 64) if dims == 2 else (32, 64, 32)
-    bundle = make_bundle(tmp_path / name, network=name, dims=dims, shape=shape)
+    name, arguments = NETWORKS[kind]
+    bundle = make_bundle(
+        tmp_path / "b", network=name, arguments=arguments, dims=dims, shape=shape
+    )
     model = Model.open(bundle.path)
     tensor = np.random.default_rng(0).normal(0, 1, (1, *shape)).astype(np.float32)
     answer = next(model.stream([tensor]))
@@ -71,6 +87,17 @@ def test_the_map_has_the_image_grid_and_names_its_label(tmp_path):
     assert (heatmap.label, heatmap.method, heatmap.model) == ("mass", "cam", "tiny")
     assert heatmap.array.min() >= 0
     assert heatmap.array.max() > 0
+
+
+def test_a_fully_connected_network_predicts_but_has_no_map(tmp_path):
+    bundle = make_bundle(tmp_path / "tiny", network="mlp", arguments={"hidden": 8})
+    film = Image.from_picture(np.random.default_rng(0).normal(0, 1, (64, 64)))
+    for engine in ("openvino", "onnxruntime", "torch"):
+        model = Model.open(bundle.path, engine=engine)
+        assert 0 < model.predict(film).probability < 1
+        assert model.answer(film)[0].features.shape == (8,)
+        with pytest.raises(DataError, match=r"fully connected network \(mlp\)"):
+            explain(model, film)
 
 
 def test_an_unknown_label_is_refused(tmp_path):

@@ -7,8 +7,8 @@ from dicoms import picture, save
 from medcnn import io
 from medcnn.errors import GeometryError
 from medcnn.image import Image
+from medcnn.planning.sections import Input
 from medcnn.preprocessing import Hang, Preprocessing, Resize
-from medcnn.training.sections import Input
 
 HUNG = np.arange(1, 13, dtype=np.uint16).reshape(3, 4)
 """A film as it should hang: 3 rows to the feet, 4 columns to the patient's left."""

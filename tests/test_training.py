@@ -316,3 +316,32 @@ def test_volumes_train_by_the_same_recipe(tmp_path):
         model.predict(load(tmp_path / f"{n}.nii.gz")).probability for n in (0, 1)
     )
     assert dark < bright
+
+
+def test_the_last_epoch_is_kept_where_the_recipe_says_so(blobs, tmp_path):
+    short = recipe(optimiser={"epochs": 2}, select={"epoch": "last"})
+    train(blobs, output=tmp_path / "m", recipe=short, device="cpu", progress=False)
+    tensors, record = read_state(tmp_path / "m.work" / LAST)
+    assert record.best_epoch == 1
+    best = load_file(tmp_path / "m.work" / BEST)
+    last = {k: v for k, v in tensors.items() if k.startswith("average.")}
+    assert all((best[k.removeprefix("average.")] == last[k]).all() for k in last)
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_the_workers(blobs, tmp_path):
+    sums = []
+    for name, workers in (("none", 0), ("two", 2)):
+        short = recipe(optimiser={"epochs": 2}, run={"workers": workers})
+        path = train(
+            blobs, output=tmp_path / name, recipe=short, device="cpu", progress=False
+        )
+        sums.append(open_bundle(path).sha256)
+    assert sums[0] == sums[1]
+
+
+def test_images_varied_on_the_device_teach_as_well(blobs, tmp_path):
+    changed = recipe(run={"augment": "device"})
+    path = train(
+        blobs, output=tmp_path / "m", recipe=changed, device="cpu", progress=False
+    )
+    assert score_of(path, "test", "all").auroc > 0.9

@@ -8,10 +8,10 @@ import torch
 from scipy import ndimage
 from torch.utils.data import DataLoader
 
+from medcnn.planning.recipe import Recipe
+from medcnn.planning.sections import Augmentation, Input
 from medcnn.training.augmentation import at_side, augment, generator
 from medcnn.training.batches import TrainingImages, side_shape
-from medcnn.training.recipe import Recipe
-from medcnn.training.sections import Augmentation, Input
 
 STILL = Augmentation(
     rotation_deg=0, translate=0, scale=0, gamma=0, contrast=0, brightness=0, noise=0

@@ -9,8 +9,8 @@ from sklearn.metrics import log_loss
 from torch.nn import functional
 
 from medcnn.errors import RecipeError
+from medcnn.planning.sections import Loss
 from medcnn.training.loss import MaskedCrossEntropy, positive_weights
-from medcnn.training.sections import Loss
 
 
 def loss_of(labels=("a", "b", "c"), *, softmax=False, positive=None, **keys):

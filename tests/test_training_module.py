@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from medcnn.networks import build
+from medcnn.planning.recipe import Recipe
+from medcnn.planning.sections import Input, Loss, Optimiser
 from medcnn.training.loss import MaskedCrossEntropy
 from medcnn.training.module import ClassifierModule
-from medcnn.training.recipe import Recipe
-from medcnn.training.sections import Input, Loss, Optimiser
 
 
 def both_labels():

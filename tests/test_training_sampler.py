@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from medcnn.errors import RecipeError
+from medcnn.planning.sections import Sampling
 from medcnn.training.sampler import EpochPlan
-from medcnn.training.sections import Sampling
 
 
 def plan(samples, *, batch_size=4, seed=0):

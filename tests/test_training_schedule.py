@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from medcnn.planning.sections import Optimiser
 from medcnn.training.schedule import average_into, ema_decay, rate_factor
-from medcnn.training.sections import Optimiser
 
 
 def test_one_cycle_is_torchs():

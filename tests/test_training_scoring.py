@@ -6,8 +6,8 @@ from trainings import write_blobs
 
 from medcnn.dataset import read_cases
 from medcnn.errors import RecipeError
+from medcnn.planning.sections import Select
 from medcnn.training.scoring import Selection, label_auc
-from medcnn.training.sections import Select
 
 
 def test_the_selection_scores_only_the_cases_it_names(tmp_path):

@@ -6,10 +6,10 @@ import torch
 
 from medcnn.errors import OutputError
 from medcnn.networks import build
+from medcnn.planning.recipe import Recipe
+from medcnn.planning.sections import Input, Loss, Optimiser
 from medcnn.training.loss import MaskedCrossEntropy
 from medcnn.training.module import ClassifierModule
-from medcnn.training.recipe import Recipe
-from medcnn.training.sections import Input, Loss, Optimiser
 from medcnn.training.state import Progress, read_state, restore, snapshot, write_state
 
 

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 __all__ = ["RECIPE", "write_blobs"]
 
+torch.set_num_threads(1)  # so little work that threads only wait for each other
+
 RECIPE = {
+    "base": "defaults",
     "labels": ["blob", "late"],
     "seed": 3,
     "progressive": [[1, 24]],
@@ -25,6 +29,7 @@ RECIPE = {
     "augmentation": {"noise": 0.0, "gamma": 0.1},
     "select": {"label": "blob"},
     "report": {
+        "baselines": False,
         "subgroups": ["site"],
         "extra_truth": {
             "second reader": {

@@ -9,8 +9,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from medcnn.cli.calibrate import calibrate
+from medcnn.cli.compare import compare
 from medcnn.cli.console import ExitCode, Terminated, complain, say, terminable
+from medcnn.cli.describe import describe
 from medcnn.cli.doctor import doctor, version_of
+from medcnn.cli.evaluate import evaluate
 from medcnn.cli.explain import explain
 from medcnn.cli.inspect import inspect
 from medcnn.cli.models import models
@@ -68,7 +72,21 @@ app = typer.Typer(
     rich_markup_mode=None,  # importing Rich would double the time of --help
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_VERBS = (screen, predict, explain, inspect, train, report, models, samples, doctor)
+_VERBS = (
+    screen,
+    predict,
+    explain,
+    inspect,
+    train,
+    evaluate,
+    compare,
+    calibrate,
+    report,
+    models,
+    describe,
+    samples,
+    doctor,
+)
 for _verb in _VERBS:
     app.command()(_verb)
 

@@ -19,7 +19,7 @@ def models(
     *,
     as_json: Json = False,
 ) -> None:
-    """List the models that come with medcnn, or show one model's card."""
+    """List the models that come with medcnn, or show one's card."""
     if name is not None:
         _show_card(medcnn.open_bundle(name), as_json=as_json)
         return

@@ -16,7 +16,7 @@ def report(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="The --output of medcnn screen.",
+            help="The --output of medcnn screen or evaluate.",
             metavar="DIR",
             readable=False,
             show_default=False,
@@ -25,15 +25,20 @@ def report(
     *,
     as_json: Json = False,
 ) -> None:
-    """Make the report of a stored run again, without its model.
+    """Make the report of a stored run or evaluation again, without its model.
 
     A folder without its database, such as a copy, gets a new page from its CSV files.
     """
+    from medcnn.evaluation import EVALUATION
     from medcnn.report import REPORT
     from medcnn.screening import republish
     from medcnn.screening.store import STORE
 
-    if (folder / STORE).is_file():
+    if (folder / EVALUATION).is_file():
+        from medcnn.report.evaluation_page import write_evaluation_report
+
+        page = write_evaluation_report(folder)
+    elif (folder / STORE).is_file():
         republish(folder)
         page = folder / REPORT
     else:

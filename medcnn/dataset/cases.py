@@ -11,9 +11,13 @@ import numpy.typing as npt
 
 from medcnn.errors import DataError
 
-__all__ = ["SPLITS", "Case", "CaseTable"]
+__all__ = ["LEFT_OUT", "SPLITS", "Case", "CaseTable", "Kind"]
 
 SPLITS = ("train", "val", "test")
+LEFT_OUT = "left out"
+"""Split of a case that takes no part: val or test holds a copy of its image."""
+
+Kind = Literal["table", "folder", "data set"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Case:
         path: The image, or the folder of a series.
         truth: 1 or 0 for each label, None where unknown; the main label first.
         patient_id: Whose image it is, None where nothing says.
-        split: train, val or test; None where nothing says.
+        split: train, val or test, or `LEFT_OUT`; None where nothing says.
         attributes: The table's other columns: what subgroups are made of.
     """
 
@@ -45,12 +49,19 @@ class CaseTable:
         activation: "sigmoid" for labels that may occur together, "softmax" for classes
             of which exactly one is true.
         cases: In the order of the table.
+        kind: What they were read from; the splits of a "data set" were published.
+        modality: DICOM code of what all images are, where the source as a whole says
+            it; None where it does not.
+        laterality: Whether left and right mean something, where the source says it.
     """
 
     source: Path
     labels: tuple[str, ...]
     activation: Literal["sigmoid", "softmax"]
     cases: tuple[Case, ...]
+    kind: Kind = "table"
+    modality: str | None = None
+    laterality: bool | None = None
 
     def truth(self) -> npt.NDArray[np.float32]:
         """Return all truths, (N, L), NaN where unknown."""

@@ -4,20 +4,28 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from medcnn.dataset.cases import Case, CaseTable
-from medcnn.errors import DataError, LeakageError
+from medcnn.dataset.cases import CaseTable
+from medcnn.errors import DataError
 
-__all__ = ["assign_splits", "content_hashes", "data_sha256", "refuse_leakage"]
-
-_NAMED = 5
+__all__ = [
+    "assign_splits",
+    "content_hashes",
+    "data_sha256",
+    "groups_of_cases",
+    "stratum_by",
+]
 
 
 def content_hashes(table: CaseTable) -> tuple[str, ...]:
-    """Return the SHA-256 of each case's file, or of all files of its folder."""
+    """Return the SHA-256 of each case's file, or of all files of its folder.
+
+    An image in an archive or a data set has the file's SHA-256 and its name in it.
+    """
     return tuple(_content_hash(case.path) for case in table.cases)
 
 
@@ -28,32 +36,6 @@ def data_sha256(table: CaseTable, hashes: Sequence[str]) -> str:
         facts = (content, sorted(case.truth.items()), case.patient_id, case.split)
         digest.update(repr((*facts, sorted(case.attributes.items()))).encode())
     return digest.hexdigest()
-
-
-def refuse_leakage(table: CaseTable, hashes: Sequence[str]) -> None:
-    """Refuse a patient or an image that is in more than one split.
-
-    Raises:
-        LeakageError: If there is one; it names patients, or both files.
-    """
-    splits = defaultdict(set)
-    for case in table.cases:
-        if case.patient_id is not None:
-            splits[case.patient_id].add(case.split)
-    shared = sorted(patient for patient, where in splits.items() if len(where) > 1)
-    if shared:
-        some = ", ".join(shared[:_NAMED]) + (", ..." if len(shared) > _NAMED else "")
-        msg = f"{table.source}: {len(shared)} patients are in several splits: {some}"
-        raise LeakageError(msg, hint="Give all images of a patient the same split.")
-    first: dict[str, Case] = {}
-    for case, content in zip(table.cases, hashes, strict=True):
-        other = first.setdefault(content, case)
-        if other.split != case.split:
-            msg = (
-                f"the same image is in two splits: {other.path} ({other.split}) "
-                f"and {case.path} ({case.split})"
-            )
-            raise LeakageError(msg, hint="Remove one, or give both the same split.")
 
 
 def assign_splits(
@@ -71,7 +53,7 @@ def assign_splits(
 
     Args:
         table: Cases.
-        hashes: Their `content_hashes`.
+        hashes: What tells images apart: their `content_hashes`, or what `joined` says.
         rng: Decides who goes where.
         val_share: Share of the cases that go to val, above 0 and below 1.
 
@@ -89,7 +71,7 @@ def assign_splits(
             raise DataError(msg)
         return table
     free = [n for n, split in enumerate(stated) if split in {None, "train"}]
-    chosen = _draw(table, free, _groups(table, hashes), rng, val_share)
+    chosen = _draw(table, free, groups_of_cases(table, hashes), rng, val_share)
     if not chosen or len(chosen) == len(free):
         msg = f"{table.source}: {len(free)} cases are too few to set a val split apart"
         raise DataError(msg, hint="Add patients, or a split column.")
@@ -103,13 +85,26 @@ def assign_splits(
 def _content_hash(path: Path) -> str:
     """Return the SHA-256 of a file, or of all files of a folder in order."""
     if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        status = path.stat()
+        return _file_hash(path, status.st_size, status.st_mtime_ns)
+    outer = next((p for p in path.parents if p.exists()), path)
+    if outer.is_file():
+        inside = path.relative_to(outer).as_posix()
+        named = f"{_content_hash(outer)} {inside}"
+        return hashlib.sha256(named.encode()).hexdigest()
     parts = sorted(p for p in path.rglob("*") if p.is_file())
     return hashlib.sha256("".join(map(_content_hash, parts)).encode()).hexdigest()
 
 
-def _groups(table: CaseTable, hashes: Sequence[str]) -> list[int]:
+@lru_cache(maxsize=64)
+def _file_hash(path: Path, size: int, changed_ns: int) -> str:
+    """Return the SHA-256 of a file; once, as long as it does not change."""
+    del size, changed_ns
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def groups_of_cases(table: CaseTable, hashes: Sequence[str]) -> list[int]:
     """Number the groups that must stay together: same patient or same content."""
     parent = list(range(len(table.cases)))
 
@@ -141,7 +136,7 @@ def _draw(
     for n in free:
         members[groups[n]].append(n)
     strata = defaultdict(list)
-    of_case: Callable[[int], str] = _stratum_by(table)
+    of_case: Callable[[int], str] = stratum_by(table)
     for group in members.values():
         strata[max(of_case(n) for n in group)].append(group)
     chosen: set[int] = set()
@@ -158,7 +153,7 @@ def _draw(
     return chosen
 
 
-def _stratum_by(table: CaseTable) -> Callable[[int], str]:
+def stratum_by(table: CaseTable) -> Callable[[int], str]:
     """Return what names a case's stratum: its class, or the main label's value."""
     if table.activation == "softmax":
         names = [

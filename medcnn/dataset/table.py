@@ -1,21 +1,24 @@
 """Read a table, or folders of classes, into cases."""
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from medcnn.dataset.cases import SPLITS, Case, CaseTable
-from medcnn.errors import DataError
+from medcnn.dataset.cases import SPLITS, Case, CaseTable, Kind
+from medcnn.dataset.data_set import read_data_set
+from medcnn.dataset.order import in_order
+from medcnn.dataset.rows import Numbered, Origin, Row, folder_rows, table_rows
+from medcnn.errors import DataError, ReadError
+from medcnn.io import status_of
+from medcnn.io.data_set import is_data_set
 
 __all__ = ["read_cases"]
 
 _RESERVED = ("path", "patient_id", "split", "label")
 _TRUTHS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "": None}
-_HEALTHY = {"normal", "negative", "healthy", "no finding", "no_finding", "none", "0"}
+_PATIENT_WORDS = {"patientid", "patient", "subjectid", "subject"}
 
 
 def read_cases(
@@ -24,12 +27,14 @@ def read_cases(
     labels: Sequence[str] = (),
     attributes: Sequence[str] = (),
 ) -> CaseTable:
-    """Read a table (CSV, TSV), or a folder with one sub-folder for each class.
+    """Read a table, a folder with one sub-folder for each class, or a data set.
 
     Args:
-        data: A table with `path` (relative to it) and either one column for each label
-            (1, 0, blank = unknown) or one `label` column with class names; optionally
-            patient_id and split; other columns become attributes. Or a folder.
+        data: A table (CSV, TSV, Parquet) with `path` (relative to it) and either one
+            column for each label (1, 0, blank = unknown) or one `label` column with
+            class names; optionally patient_id and split; other columns become
+            attributes. Or a folder, or a .npz with train_images, train_labels and so
+            on, as MedMNIST's.
         labels: The labels or classes to use, the main one first; none means all: each
             column that holds nothing but 1, 0 and blanks, or all class names.
         attributes: Columns that are no labels although they hold only 1, 0 and blanks.
@@ -38,16 +43,20 @@ def read_cases(
         DataError: If something is missing or wrong; the message names row and column.
     """
     path = Path(data)
+    if is_data_set(path):
+        return read_data_set(path, labels=labels)
     if path.is_dir():
-        rows, origin = _folder_rows(path), _Origin(path, "")
+        rows, origin = folder_rows(path), Origin(path, "")
     elif path.is_file():
-        rows, origin = _table_rows(path), _Origin(path, ", row {}")
+        rows, origin = table_rows(path), Origin(path, ", row {}")
     else:
         msg = f"{path} is neither a table nor a folder"
-        raise DataError(msg, hint="Give a CSV or TSV table, or a folder of classes.")
+        hint = "Give a CSV, TSV or Parquet table, a folder of classes, or a .npz."
+        raise DataError(msg, hint=hint)
     if not rows:
         msg = f"{path} holds no case"
         raise DataError(msg)
+    _refuse_hidden_patients(origin, rows[0][1], attributes)
     names, activation = _choose_labels(origin, rows, labels, attributes)
     parse = _class_truth if activation == "softmax" else _column_truth
     taken = {*_RESERVED, *(names if activation == "sigmoid" else ())}
@@ -56,80 +65,13 @@ def read_cases(
         for number, row in rows
     ]
     _refuse_twice(origin, cases)
-    return CaseTable(path, names, activation, tuple(cases))
-
-
-_Row = Mapping[str, str]
-_Numbered = tuple[int, _Row]
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """Where rows come from, to name them in errors."""
-
-    path: Path
-    pattern: str
-
-    def at(self, number: int, column: str = "") -> str:
-        place = f"{self.path}{self.pattern.format(number)}"
-        return f"{place}, column {column!r}" if column else place
-
-
-def _table_rows(path: Path) -> list[_Numbered]:
-    """Read a table's rows, numbered as a spreadsheet numbers them.
-
-    Raises:
-        DataError: If it cannot be read as a table with a `path` column.
-    """
-    if path.suffix.lower() not in {".csv", ".tsv"}:
-        msg = f"{path} is no table that is read: expected .csv or .tsv"
-        raise DataError(msg)
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-            raw = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        msg = f"{path} cannot be read as a table: {error}"
-        raise DataError(msg) from error
-    header = reader.fieldnames or []
-    if "path" not in header:
-        msg = f"{path} has no column 'path', its header is {list(header)}"
-        raise DataError(msg)
-    if len(set(header)) < len(header):
-        msg = f"{path} has two columns of the same name, its header is {list(header)}"
-        raise DataError(msg)
-    rows: list[_Numbered] = []
-    for number, row in raw:
-        if None in row or None in row.values():
-            msg = f"{path}, row {number}: not as many cells as the header's"
-            raise DataError(msg)
-        cells = {name: cell.strip() for name, cell in row.items()}
-        cells["path"] = str(path.parent / cells["path"]) if cells["path"] else ""
-        rows.append((number, cells))
-    return rows
-
-
-def _folder_rows(path: Path) -> list[_Numbered]:
-    """Read one sub-folder for each class, below train, val and test if there are."""
-    folders = sorted(p for p in path.iterdir() if p.is_dir())
-    if folders and all(p.name in SPLITS for p in folders):
-        roots = [(folder, folder.name) for folder in folders]
-    else:
-        roots = [(path, "")]
-    rows: list[_Numbered] = []
-    for root, split in roots:
-        for folder in sorted(p for p in root.iterdir() if p.is_dir()):
-            for file in sorted(folder.rglob("*")):
-                if file.is_file() and not file.name.startswith("."):
-                    row = {"path": str(file), "label": folder.name}
-                    rows.append((0, row | ({"split": split} if split else {})))
-    return rows
+    kind: Kind = "table" if path.is_file() else "folder"
+    return CaseTable(path, names, activation, tuple(cases), kind=kind)
 
 
 def _choose_labels(
-    origin: _Origin,
-    rows: Sequence[_Numbered],
+    origin: Origin,
+    rows: Sequence[Numbered],
     labels: Sequence[str],
     attributes: Sequence[str],
 ) -> tuple[tuple[str, ...], Literal["sigmoid", "softmax"]]:
@@ -142,9 +84,8 @@ def _choose_labels(
     by_name = "label" in header and not _is_binary(row["label"] for _, row in rows)
     if by_name and not set(labels) & set(header):
         found = {row["label"] for _, row in rows} - {""}
-        # healthy classes go last: the main label is what is looked for
-        order = sorted(found, key=lambda name: (name.lower() in _HEALTHY, name))
-        return _known(origin, labels, tuple(order), "class"), "softmax"
+        order = in_order(sorted(found))
+        return _known(origin, labels, order, "class"), "softmax"
     candidates = tuple(name for name in header if name not in _RESERVED[:3])
     if labels:
         return _known(origin, labels, candidates, "column"), "sigmoid"
@@ -160,7 +101,7 @@ def _choose_labels(
 
 
 def _known(
-    origin: _Origin, labels: Sequence[str], there: tuple[str, ...], kind: str
+    origin: Origin, labels: Sequence[str], there: tuple[str, ...], kind: str
 ) -> tuple[str, ...]:
     """Return the labels asked for, or all that are there.
 
@@ -179,7 +120,7 @@ def _is_binary(cells: Iterable[str]) -> bool:
     return found <= set(_TRUTHS) and found != {""}
 
 
-def _is_label(origin: _Origin, name: str, rows: Sequence[_Numbered]) -> bool:
+def _is_label(origin: Origin, name: str, rows: Sequence[Numbered]) -> bool:
     """Say whether a column holds 1, 0 and blanks only.
 
     Raises:
@@ -210,7 +151,7 @@ _Truth = Mapping[str, float | None]
 
 
 def _column_truth(
-    origin: _Origin, number: int, row: _Row, labels: Sequence[str]
+    origin: Origin, number: int, row: Row, labels: Sequence[str]
 ) -> _Truth:
     """Read 1, 0 or blank from each label's column.
 
@@ -225,7 +166,7 @@ def _column_truth(
 
 
 def _class_truth(
-    origin: _Origin, number: int, row: _Row, labels: Sequence[str]
+    origin: Origin, number: int, row: Row, labels: Sequence[str]
 ) -> _Truth:
     """Turn a class name into 1 for it and 0 for all others.
 
@@ -240,14 +181,14 @@ def _class_truth(
 
 
 def _make_case(
-    origin: _Origin, number: int, row: _Row, truth: _Truth, taken: set[str]
+    origin: Origin, number: int, row: Row, truth: _Truth, taken: set[str]
 ) -> Case:
     """Make a case of a row.
 
     Raises:
         DataError: If its file is not there, or its split is none.
     """
-    if not row["path"] or not Path(row["path"]).exists():
+    if not row["path"] or not _is_there(Path(row["path"])):
         msg = f"{origin.at(number, 'path')}: there is no file {row['path']!r}"
         raise DataError(msg)
     split = row.get("split") or None
@@ -263,7 +204,35 @@ def _make_case(
     )
 
 
-def _refuse_twice(origin: _Origin, cases: Sequence[Case]) -> None:
+def _is_there(path: Path) -> bool:
+    """Say whether a path names something, be it in an archive or a data set."""
+    try:
+        return path.exists() or bool(status_of(path))
+    except (OSError, ValueError, ReadError):
+        return False
+
+
+def _refuse_hidden_patients(
+    origin: Origin, header: Row, attributes: Sequence[str]
+) -> None:
+    """Refuse a column that names patients under another name than patient_id.
+
+    Taken for a mere attribute, it would let a patient be in train and in test.
+
+    Raises:
+        DataError: If there is one.
+    """
+    if "patient_id" in header:
+        return
+    for name in header:
+        plain = "".join(c for c in name.lower() if c.isalnum())
+        if plain in _PATIENT_WORDS and name not in attributes:
+            msg = f"{origin.path} has a column {name!r} and none 'patient_id'"
+            hint = "Rename it; if it names no patients, list it in `attributes`."
+            raise DataError(msg, hint=hint)
+
+
+def _refuse_twice(origin: Origin, cases: Sequence[Case]) -> None:
     """Refuse a path that stands in two rows.
 
     Raises:

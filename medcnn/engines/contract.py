@@ -24,7 +24,7 @@ class Outputs:
     Attributes:
         logits: One for each label, (L,); never probabilities.
         features: The last feature map, before global average pooling, (F, h, w) or
-            (F, d, h, w).
+            (F, d, h, w); (F,) from a fully connected network, which keeps no places.
     """
 
     logits: npt.NDArray[np.float32]

@@ -44,6 +44,7 @@ class TorchEngine:
             dims=spec.input.dims,
             in_channels=spec.input.channels,
             labels=len(spec.labels),
+            shape=spec.input.shape,
             **spec.network.arguments,
         )
         weights = {k: torch.from_numpy(v) for k, v in bundle.weights().items()}

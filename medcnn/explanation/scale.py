@@ -15,7 +15,9 @@ DEFAULT_SPAN = 4.0
 _HOTTEST = 0.95
 
 
-def flag_level(spec: BundleSpec, bias: float) -> tuple[float, float]:
+def flag_level(
+    spec: BundleSpec, bias: float, label: str | None = None
+) -> tuple[float, float]:
     """Return where a spot alone would reach the main label's flag threshold.
 
     With global average pooling the logit is the mean over the cells of the last feature
@@ -24,7 +26,8 @@ def flag_level(spec: BundleSpec, bias: float) -> tuple[float, float]:
 
     Args:
         spec: The model's description.
-        bias: The head's bias for the main label.
+        bias: The head's bias for the label.
+        label: Which label; None is the main one.
 
     Returns:
         slope and level; the level is 0 where the bias alone suffices for a flag, and
@@ -32,10 +35,12 @@ def flag_level(spec: BundleSpec, bias: float) -> tuple[float, float]:
     """
     if spec.activation != "sigmoid":
         return 1.0, 0.0
-    platt = next((c for c in spec.calibration if c.label == spec.labels[0]), None)
+    named = label or spec.labels[0]
+    platt = next((c for c in spec.calibration if c.label == named), None)
     slope = 1.0 if platt is None or platt.slope <= 0 else platt.slope
     intercept = 0.0 if platt is None else platt.intercept
-    flag = min(max(spec.operating_points[0].flag, 1e-6), 1 - 1e-6)
+    point = spec.operating_points[spec.labels.index(named)]
+    flag = min(max(point.flag, 1e-6), 1 - 1e-6)
     wanted = math.log(flag / (1 - flag))
     return slope, max(wanted - intercept - slope * bias, 0.0)
 

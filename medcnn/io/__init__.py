@@ -3,6 +3,7 @@
 A reader and its library are imported when the first file needs them.
 """
 
+import os
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 from medcnn.errors import ReadError
 from medcnn.geometry import Geometry
 from medcnn.image import Image, Study
-from medcnn.io.archive import is_archive, status_of
+from medcnn.io.archive import is_archive
+from medcnn.io.archive import status_of as status_of_file
+from medcnn.io.data_set import describe_item, item_of, read_item
 from medcnn.io.description import Description
 from medcnn.io.discover import Found, discover
 from medcnn.io.kinds import Kind
@@ -58,9 +61,9 @@ def load(  # noqa: PLR0913 - each is one choice of the reader
 
     Args:
         source: A file, a folder, zip archive or DICOMDIR with one image or one DICOM
-            series, a path into an archive (a.zip/b.dcm), a pydicom data set, a nibabel
-            image, or (array, affine) with an array (I, J[, K]) and an affine from voxel
-            centres to RAS+ mm.
+            series, a path into an archive (a.zip/b.dcm) or a data set
+            (a.npz/train/0), a pydicom data set, a nibabel image, or (array, affine)
+            with an array (I, J[, K]) and an affine from voxel centres to RAS+ mm.
         series: Which series of a folder, by its Series Instance UID.
         part: Which image of a file or series that holds several (time points,
             echoes, pages, volumes), counted from 1 as `medcnn inspect` lists them.
@@ -81,6 +84,9 @@ def load(  # noqa: PLR0913 - each is one choice of the reader
     if not isinstance(source, str | Path):
         return _from_memory(source, options)
     path = Path(source)
+    one = item_of(path)
+    if one is not None:
+        return read_item(one, options)
     with unpacked() as files:
         if is_collection(path):
             item = only_item(path, options, files)
@@ -100,8 +106,20 @@ def identify(path: Path) -> Kind:
         ReadError: If it is missing, not a regular file, empty, too large or locked.
         UnknownFormatError: If its content is of no format that is read.
     """
+    if item_of(path) is not None:
+        return Kind.NUMPY
     with unpacked() as files:
         return source_kind(path if is_archive(path) else files.real(path))
+
+
+def status_of(path: Path) -> os.stat_result:
+    """Return the status of a file or folder; of what lies in another, that file's.
+
+    Raises:
+        ReadError: If there is none.
+    """
+    one = item_of(path)
+    return status_of_file(path if one is None else one.file)
 
 
 def load_study(source: str | Path, options: ReadOptions | None = None) -> Study:
@@ -137,6 +155,10 @@ def study_pieces(
         ReadError: If nothing is there, or the file is no image.
     """
     path, options = Path(source), options or ReadOptions()
+    one = item_of(path)
+    if one is not None:
+        yield read_item(one, options)
+        return
     with unpacked() as files:
         if not is_collection(path):
             real = files.real(path)
@@ -163,6 +185,9 @@ def describe(path: Path, *, part: int | None = None) -> Description:
         ReadError: If it cannot be read as an image, or holds several
             (SeveralSeriesError).
     """
+    one = item_of(path)
+    if one is not None:
+        return describe_item(one, ReadOptions(part=part))
     with unpacked() as files:
         real = files.real(path)
         found = reader_of(source_kind(real)).describe_all(real, ReadOptions(part=part))
@@ -181,6 +206,9 @@ def describe_study(
         ReadError: If nothing is there.
     """
     options = options or ReadOptions()
+    one = item_of(path)
+    if one is not None:
+        return (describe_item(one, options),), ()
     found: list[Description] = []
     with unpacked() as files:
         if not is_collection(path):

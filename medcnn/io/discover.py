@@ -13,6 +13,7 @@ from typing import Any
 
 from medcnn.errors import ReadError
 from medcnn.io.archive import is_archive, is_noise, members, place_of, status_of
+from medcnn.io.data_set import item_of, items_in
 from medcnn.io.kinds import Kind
 from medcnn.io.source import identify, shown
 
@@ -52,17 +53,19 @@ def discover(paths: Iterable[str | Path]) -> Iterator[Found]:
 
     A zip archive counts as a folder: `a.zip/b/c.dcm` is a path that everything in
     `medcnn.io` understands. One that cannot be looked into is yielded itself. A
-    DICOMDIR that is named gives the files that it lists.
+    DICOMDIR that is named gives the files that it lists. So does a data set in a .npz:
+    `a.npz`, `a.npz/test` and `a.npz/test/7` can be named.
 
     Args:
-        paths: Files, folders, archives and paths into archives.
+        paths: Files, folders, archives, data sets and paths into these.
 
     Raises:
         ReadError: At once, if one of them does not exist.
     """
     roots = [Path(path) for path in paths]
     for root in roots:
-        status_of(root)
+        if not items_in(root) and item_of(root) is None:
+            status_of(root)
     return _walk_all(roots)
 
 
@@ -70,8 +73,12 @@ def _walk_all(roots: Iterable[Path]) -> Iterator[Found]:
     """Yield the files of each root."""
     entered: set[tuple[int, int]] = set()
     for root in roots:
+        items = items_in(root)
         if root.is_dir():
             yield from _walk(root, "", entered)
+        elif items:
+            for item in items:
+                yield Found(item.path, item.path.relative_to(root).as_posix())
         elif place_of(root) is not None:
             yield from _members(root, root.name, "")
         elif _is_directory_file(root):

@@ -154,7 +154,7 @@ def _members(path: Path) -> tuple[list[_Array], Pixels | None, str]:
     if any(known <= {*names} for known in _DATA_SETS):
         msg = f"it is a data set ({', '.join(sorted(names)[:6])}), not an image."
         raise DecodeError(
-            msg, path=path, hint="Save the wanted picture as its own file."
+            msg, path=path, hint=f"Name one image of it, such as {path.name}/train/0."
         )
     arrays = []
     for member, info in infos.items():

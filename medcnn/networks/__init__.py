@@ -4,42 +4,52 @@ from collections.abc import Callable
 from typing import Any
 
 from medcnn.errors import BundleError
-from medcnn.networks.basic import basic_cnn
 from medcnn.networks.classifier import Classifier
-from medcnn.networks.densenet import densenet121
-from medcnn.networks.efficientnet import (
-    efficientnet_b0,
-    efficientnet_lite0,
-    efficientnet_lite1,
-    efficientnet_lite2,
-)
+from medcnn.networks.cnn_rnn import CNNS, cnn_rnn
+from medcnn.networks.ensemble import ensemble_of
 from medcnn.networks.export import export_graph
-from medcnn.networks.pretrained import PretrainedReport, load_pretrained
-from medcnn.networks.resnet import resnet18, resnet50
+from medcnn.networks.mlp import mlp
+from medcnn.networks.pretrained import (
+    PretrainedReport,
+    load_bundle_weights,
+    load_pretrained,
+)
 
 __all__ = [
     "NETWORKS",
     "Classifier",
     "PretrainedReport",
     "build",
+    "ensemble_of",
     "export_graph",
+    "load_bundle_weights",
     "load_pretrained",
 ]
 
-NETWORKS: dict[str, Callable[..., Classifier]] = {
-    "basic_cnn": basic_cnn,
-    "densenet121": densenet121,
-    "efficientnet-b0": efficientnet_b0,
-    "efficientnet-lite0": efficientnet_lite0,
-    "efficientnet-lite1": efficientnet_lite1,
-    "efficientnet-lite2": efficientnet_lite2,
-    "resnet18": resnet18,
-    "resnet50": resnet50,
+
+def _ensemble(*, of: str = "resnet18", members: int = 2, **rest: Any) -> Classifier:
+    """Build so many networks of one kind side by side: `ensemble_of` them."""
+    return ensemble_of([build(of, **rest) for _ in range(members)])
+
+
+NETWORKS: dict[str, Callable[..., Classifier]] = CNNS | {
+    "cnn_rnn": cnn_rnn,
+    "ensemble": _ensemble,
+    "mlp": mlp,
 }
+
+_TAKE_A_SHAPE = {"ensemble", "mlp"}
+"""Networks that may have weights for one size of image only."""
 
 
 def build(
-    name: str, *, dims: int, in_channels: int, labels: int, **arguments: Any
+    name: str,
+    *,
+    dims: int,
+    in_channels: int,
+    labels: int,
+    shape: tuple[int, ...] | None = None,
+    **arguments: Any,
 ) -> Classifier:
     """Build a network by its name, with fresh weights.
 
@@ -48,10 +58,12 @@ def build(
         dims: 2 for pictures, 3 for volumes.
         in_channels: 1 for grey, 3 for colour.
         labels: Number of logits.
+        shape: (rows, columns) or (slices, rows, columns) of the images; only a fully
+            connected network needs to know.
         arguments: What that network takes besides, such as dropout.
 
     Raises:
-        BundleError: If the name is unknown, or an argument is.
+        BundleError: If the name is unknown, an argument is, or a shape is needed.
 
     Examples:
         >>> network = build("basic_cnn", dims=3, in_channels=1, labels=2)
@@ -61,6 +73,8 @@ def build(
     if name not in NETWORKS:
         msg = f"network {name!r} is unknown, expected one of {', '.join(NETWORKS)}"
         raise BundleError(msg)
+    if name in _TAKE_A_SHAPE:
+        arguments = arguments | {"shape": shape}
     try:
         return NETWORKS[name](
             dims=dims, in_channels=in_channels, labels=labels, **arguments

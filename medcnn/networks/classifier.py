@@ -16,20 +16,22 @@ class Classifier(nn.Module):
     """A body of stages, then pooling, dropout and one fully connected layer.
 
     Args:
-        stages: The body in order, from the stem to the last feature map.
+        stages: The body in order, from the stem to the last feature map; or the body
+            itself, if it does more than call one stage after the other.
         features: Channels of the last feature map, F.
         labels: Number of logits, L.
         dims: 2 for pictures, 3 for volumes.
         dropout: Share of features set to 0 in training, 0 to 1.
 
     Attributes:
-        body: (B, C, ...) to the last feature map (B, F, ...).
+        body: (B, C, ...) to the last feature map (B, F, ...), or to features without
+            a place, (B, F), where nothing before was a convolution.
         head: The fully connected layer, F to L.
     """
 
     def __init__(
         self,
-        stages: "OrderedDict[str, nn.Module]",
+        stages: "OrderedDict[str, nn.Module] | nn.Sequential",
         *,
         features: int,
         labels: int,
@@ -37,7 +39,9 @@ class Classifier(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.body = nn.Sequential(stages)
+        self.body = (
+            stages if isinstance(stages, nn.Sequential) else nn.Sequential(stages)
+        )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(features, labels)
         self.dims = dims
@@ -48,9 +52,13 @@ class Classifier(nn.Module):
 
     def with_features(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits (B, L) and the last feature map (B, F, h, w[, d first])."""
-        features = self.body(x)  # (B, F, h, w) or (B, F, d, h, w)
-        pooled = features.flatten(2).mean(2)  # (B, F): global average pooling
-        return self.head(self.dropout(pooled)), features
+        features = self.body(x)  # (B, F, h, w) or (B, F, d, h, w) or (B, F)
+        return self.head(self.dropout(self.pool(features))), features
+
+    @staticmethod
+    def pool(features: torch.Tensor) -> torch.Tensor:
+        """Average each channel over all places: (B, F, ...) to (B, F)."""
+        return features if features.ndim == 2 else features.flatten(2).mean(2)
 
     def stages(self) -> list[list[nn.Parameter]]:
         """Return the body's parameters stage by stage, stem first."""

@@ -9,6 +9,7 @@ from medcnn.preprocessing.steps import (
     Resize,
     Step,
     Window,
+    ZScore,
 )
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "Resize",
     "Step",
     "Window",
+    "ZScore",
 ]

@@ -20,6 +20,7 @@ from medcnn.preprocessing.steps import (
     Resize,
     Step,
     Window,
+    ZScore,
 )
 
 __all__ = ["Prepared", "Preprocessing"]
@@ -197,28 +198,52 @@ def _resize(step: Resize, work: _Work) -> _Work:
     if len(old) != len(step.shape):
         msg = f"the model takes {len(step.shape)}-D images, got shape {old}"
         raise GeometryError(msg)
-    new, box = step.shape, step.shape
-    if step.fit == "letterbox":
-        scale = min(n / o for n, o in zip(new, old, strict=True))
-        box = tuple(max(1, round(o * scale)) for o in old)
+    new, box = step.shape, _box(step, work, old)
     before = [(n - b) // 2 for n, b in zip(new, box, strict=True)]
     after = [n - b - f for n, b, f in zip(new, box, before, strict=True)]
-    around = list(zip(before, after, strict=True))
+    around = [(max(f, 0), max(a, 0)) for f, a in zip(before, after, strict=True)]
+    kept = tuple(
+        slice(max(-f, 0), b - max(-a, 0))
+        for f, b, a in zip(before, box, after, strict=True)
+    )
     values: npt.NDArray[Any] = resize(work.values, box)
     padding = work.padding
     if padding is not None:
-        share = resize(padding[None].astype(np.float32), box)[0]
+        share = resize(padding[None].astype(np.float32), box)[0][kept]
         padding = np.pad(share.astype(np.float32) > 0.5, around, constant_values=True)
-    elif any(before) or any(after):
-        padding = np.pad(np.zeros(box, bool), around, constant_values=True)
-    if any(before) or any(after):
-        values = np.pad(values, [(0, 0), *around], constant_values=values.min())
+    elif np.any(around):
+        inside = np.zeros(values[0][kept].shape, bool)
+        padding = np.pad(inside, around, constant_values=True)
+    lowest = values.min()
+    values = values[(slice(None), *kept)]
+    if np.any(around):
+        values = np.pad(values, [(0, 0), *around], constant_values=lowest)
     back = np.eye(4)
     for axis in range(len(new)):
         ratio = old[-1 - axis] / box[-1 - axis]
         back[axis, axis] = ratio
         back[axis, 3] = (ratio - 1) / 2 - ratio * before[-1 - axis]
     return replace(work, values=values, padding=padding, to_voxel=work.to_voxel @ back)
+
+
+def _box(step: Resize, work: _Work, old: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the size that the picture is resized to, before its margin.
+
+    Raises:
+        GeometryError: If millimetres are asked for and the image has no grid.
+    """
+    if step.fit == "stretch":
+        return step.shape
+    if step.spacing_mm is None:
+        scale = min(n / o for n, o in zip(step.shape, old, strict=True))
+        return tuple(max(1, round(o * scale)) for o in old)
+    if work.image.geometry is None:
+        msg = f"the model takes {step.spacing_mm} mm, and the image knows no millimetre"
+        raise GeometryError(msg)
+    affine = work.image.geometry.affine @ work.to_voxel
+    have = np.linalg.norm(affine[:3, :3], axis=0)[: len(old)][::-1]
+    lengths = zip(old, have, step.spacing_mm, strict=True)
+    return tuple(max(1, round(n * mm / wanted)) for n, mm, wanted in lengths)
 
 
 def _percentiles(step: Percentiles, work: _Work) -> _Work:
@@ -239,6 +264,21 @@ def _window(step: Window, work: _Work) -> _Work:
     return replace(work, values=np.clip(scaled, 0, 1))
 
 
+def _zscore(step: ZScore, work: _Work) -> _Work:
+    values = work.values.astype(np.float32)
+    shown = values != 0
+    if work.padding is not None:
+        shown &= ~work.padding
+    inside = values[shown] if shown.any() else values.ravel()
+    deviation = float(inside.std())
+    if not deviation > 0:  # a flat image carries nothing, as in _percentiles
+        scaled = np.where(np.isfinite(values), np.float32(0), values)
+        return replace(work, values=scaled)
+    counted = (values - float(inside.mean())) / deviation
+    unit = np.clip(counted / (2 * step.limit) + 0.5, 0, 1)
+    return replace(work, values=np.where(shown, unit, np.float32(0)))
+
+
 def _normalise(step: Normalise, work: _Work) -> _Work:
     return replace(work, values=(work.values - step.mean) / step.std)
 
@@ -249,5 +289,6 @@ _ACTIONS: dict[type, Callable[[Any, _Work], _Work]] = {
     Resize: _resize,
     Percentiles: _percentiles,
     Window: _window,
+    ZScore: _zscore,
     Normalise: _normalise,
 }

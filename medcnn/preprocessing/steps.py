@@ -4,9 +4,9 @@ A step is a frozen record with no behaviour, so that a bundle can carry it as JS
 nothing in a bundle is ever executed. `medcnn.preprocessing.pipeline` carries them out.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
     "Fit",
@@ -17,9 +17,10 @@ __all__ = [
     "Resize",
     "Step",
     "Window",
+    "ZScore",
 ]
 
-Fit = Literal["stretch", "letterbox"]
+Fit = Literal["stretch", "letterbox", "spacing"]
 
 
 class _Step(BaseModel):
@@ -52,12 +53,26 @@ class Resize(_Step):
 
     Shrinking averages over the area of the old pixels; growing interpolates linearly.
     "stretch" fills the shape whatever the aspect; "letterbox" keeps the aspect and
-    fills the rest with the lowest value of the picture.
+    fills the rest with the lowest value of the picture; "spacing" brings every image to
+    the same millimetres for a pixel, and cuts off or fills around its middle.
     """
 
     step: Literal["resize"] = "resize"
     shape: tuple[int, ...] = Field(min_length=2, max_length=3)
     fit: Fit = "stretch"
+    spacing_mm: tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _spacing_goes_with_its_fit(self) -> Self:
+        if (self.fit == "spacing") != (self.spacing_mm is not None):
+            msg = f"fit {self.fit!r} with spacing_mm {self.spacing_mm}: one needs the "
+            raise ValueError(msg + "other")
+        if self.spacing_mm is not None and (
+            len(self.spacing_mm) != len(self.shape) or min(self.spacing_mm) <= 0
+        ):
+            msg = f"spacing_mm {self.spacing_mm} is not one length above 0 for each of "
+            raise ValueError(msg + f"{self.shape}")
+        return self
 
 
 class Percentiles(_Step):
@@ -80,6 +95,18 @@ class Window(_Step):
     width: float = Field(gt=0)
 
 
+class ZScore(_Step):
+    """Count values in deviations from their mean, where they are not 0, and clip.
+
+    Values of an MR scan mean nothing by themselves. Its background is 0 and would make
+    a small head another contrast than a large one, so it does not count: it becomes 0,
+    the lowest. -limit deviations become 0, +limit become 1.
+    """
+
+    step: Literal["zscore"] = "zscore"
+    limit: float = Field(default=4.0, gt=0)
+
+
 class Normalise(_Step):
     """Subtract `mean` and divide by `std`."""
 
@@ -89,6 +116,6 @@ class Normalise(_Step):
 
 
 Step = Annotated[
-    Orient | Hang | Resize | Percentiles | Window | Normalise,
+    Orient | Hang | Resize | Percentiles | Window | ZScore | Normalise,
     Field(discriminator="step"),
 ]

@@ -1,11 +1,8 @@
 """Make report.html of a run's files."""
 
-import base64
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from markupsafe import Markup
 from medcnn.outputs import write_whole
 from medcnn.report.cards import card_of, state_of
 from medcnn.report.figures import gradient, histogram
+from medcnn.report.markup import asset, policy
 from medcnn.report.pictures import Embedder, beside
 from medcnn.results import LIMITS_OF_A_MAP, Status
 from medcnn.worklist import (
@@ -92,11 +90,11 @@ def _render(run: _Run) -> str:
         lstrip_blocks=True,
     )
     environment.filters["count"] = lambda number: f"{number:,}"
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = asset("report.css"), asset("report.js")
     return environment.get_template("report.html").render(
         style=Markup(style),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704
-        policy=_policy(style, script),
+        policy=policy(style, script),
         **_content(run),
     )
 
@@ -189,29 +187,3 @@ def _markdown(card: str) -> Markup:
     """Return a model's card as HTML; HTML in it is shown as text, pictures as links."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     return Markup(parser.render(card))  # noqa: S704 - it was escaped by the parser
-
-
-def _asset(name: str) -> str:
-    """Return a file of the templates folder."""
-    folder = resources.files("medcnn.report") / "templates"
-    return (folder / name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """Return a policy under which nothing runs or loads but our own two texts."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "img-src 'self' data: file:",
-            f"style-src '{_hash(style)}'",
-            f"script-src '{_hash(script)}'",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
-def _hash(text: str) -> str:
-    """Return a text's hash as Content-Security-Policy writes it."""
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

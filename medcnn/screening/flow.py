@@ -213,7 +213,8 @@ class Flow:
             )
         band = self._need_model().band(prediction)
         wanted = {"all": set(Band), "flagged": {Band.FLAG}, "none": set()}
-        is_painted = band in wanted[self._heatmaps]
+        has_places = answer is not None and answer.has_places
+        is_painted = band in wanted[self._heatmaps] and has_places
         return CaseResult(
             path=item.name,
             status=Status.OK,
@@ -232,7 +233,8 @@ class Flow:
         place = len(reading.pictures) // 2
         levels = None
         wants_levels = case.heatmap or len(reading.pictures) > 1
-        if wants_levels and answer is not None and self._painter is not None:
+        has_places = answer is not None and answer.has_places
+        if wants_levels and answer and has_places and self._painter is not None:
             levels = self._painter.levels(answer.features, reading)
             if levels.any():
                 place = int(levels.max(axis=(0, 1)).argmax())

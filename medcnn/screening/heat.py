@@ -28,7 +28,7 @@ _ALWAYS = f"The scale is the same for every image. A map {LIMITS_OF_A_MAP}."
 
 
 class HeatPainter:
-    """Paint the main label's class activation map over an image's small picture.
+    """Paint a label's class activation map over an image's small picture.
 
     With global average pooling the score is the mean over the cells of the last
     feature map of what each cell says alone. A cell's colour is how far that lies above
@@ -39,15 +39,18 @@ class HeatPainter:
 
     Args:
         model: The open model.
+        label: Which label; None is the main one, whose span alone was measured.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, label: str | None = None) -> None:
         spec = model.spec
         self._model = model
-        self._label = spec.labels[0]
-        bias = float(model.bundle.head()[1][0])
-        self._slope, self._low = flag_level(spec, bias)
-        self._span = spec.heatmap_span or DEFAULT_SPAN
+        self._label = label or spec.labels[0]
+        place = spec.labels.index(self._label)
+        bias = float(model.bundle.head()[1][place])
+        self._slope, self._low = flag_level(spec, bias, self._label)
+        measured = spec.heatmap_span if place == 0 else None
+        self._span = measured or DEFAULT_SPAN
         words = _ABOVE_FLAG if self._low > 0 else _FOR_LABEL
         meaning = words.format(label=self._label, span=self._span)
         places = np.linspace(0, 255, _STOPS).round().astype(int)

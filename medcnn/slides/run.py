@@ -159,6 +159,7 @@ class _Run:
 
     def _add_cam(self, place: _Place, prepared: Prepared, answer: Answer) -> None:
         """Put a tile's class activation maps into those of the slide."""
+        cams = {name: self.model.relevance(answer.features, name) for name in self.cam}
         if not self.maps:
             rows, columns = answer.features.shape[-2:]
             self.parts = parts_of(self.tiles, (rows, columns))
@@ -168,8 +169,7 @@ class _Run:
         wide, high = self.tiles.step
         i, j = place.across * self.parts[0], place.down * self.parts[1]
         for label, whole in self.maps.items():
-            relevance = self.model.relevance(answer.features, label)
-            restored = prepared.restore(relevance)[..., 0].T  # rows, columns
+            restored = prepared.restore(cams[label])[..., 0].T  # rows, columns
             middle = restored[margin : margin + high, margin : margin + wide]
             # OpenCV's sizes are (columns, rows)
             small = cv2.resize(

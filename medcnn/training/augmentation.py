@@ -12,14 +12,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from medcnn.planning.sections import Augmentation
 from medcnn.preprocessing.resample import resize
-from medcnn.training.sections import Augmentation
 
-__all__ = ["at_side", "augment", "generator"]
+__all__ = ["DRAWS", "affine", "at_side", "augment", "generator"]
 
 Pixels = npt.NDArray[Any]
 FloatImage = npt.NDArray[np.float32]
-_DRAWS = 16
+DRAWS = 16
+"""Numbers that are drawn for every image, whatever the recipe uses of them."""
 
 
 def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
@@ -47,12 +48,12 @@ def augment(
         float32 in 0..1, same shape.
     """
     top = np.float32(np.iinfo(image.dtype).max)
-    draws = rng.uniform(-1, 1, _DRAWS)  # always as many, so that recipes compare
+    draws = rng.uniform(-1, 1, DRAWS)  # always as many, so that recipes compare
     if rng.uniform() >= recipe.share:
         return image.astype(np.float32) / top
     rows, columns = image.shape[-2:]
     planes = image.reshape(-1, rows, columns)
-    matrix = _matrix(recipe, draws, (rows, columns))
+    matrix = affine(recipe, draws, (rows, columns))
     moved = np.stack([_warp(plane, matrix) for plane in planes])
     unit = moved.astype(np.float32) / top
     unit = _grey_values(unit, recipe, draws)
@@ -68,7 +69,7 @@ def augment(
     return unit.reshape(image.shape)
 
 
-def _matrix(
+def affine(
     recipe: Augmentation, draws: npt.NDArray[np.float64], shape: tuple[int, int]
 ) -> npt.NDArray[np.float64]:
     """Compose flip, zoom, shear, turn and shift about the centre; (2, 3) for OpenCV."""

@@ -1,19 +1,22 @@
 """From the cache to batches that a network can learn from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from medcnn.planning.recipe import Recipe
 from medcnn.training.augmentation import at_side, augment, generator
 from medcnn.training.cache import Pixels
-from medcnn.training.recipe import Recipe
+from medcnn.training.device_augmentation import augment_batch, draws_of
 from medcnn.training.sampler import Item
 
-__all__ = ["Batch", "TrainingImages", "full_batches", "loader", "side_shape"]
+__all__ = ["Batch", "TrainingImages", "feed", "full_images", "loader", "side_shape"]
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 """Images in 0..1, (B, C, ...), and truths, (B, L), NaN where unknown."""
@@ -50,6 +53,19 @@ class TrainingImages(Dataset[Batch]):
         varied = augment(image, self.recipe.augmentation, rng)
         return torch.from_numpy(varied), torch.from_numpy(self.truth[index])
 
+    @property
+    def top(self) -> float:
+        """The integer that means 1."""
+        return float(np.iinfo(self.pixels.dtype).max)
+
+    def gathered(self, items: Sequence[Item], device: str) -> Batch:
+        """Return a batch's images as the cache holds them, and their truths."""
+        chosen = [index for _, _, index in items]
+        pixels = torch.from_numpy(self.pixels[chosen])
+        if device.startswith("cuda"):
+            pixels = pixels.pin_memory()
+        return pixels, torch.from_numpy(self.truth[chosen])
+
 
 def loader(
     images: TrainingImages, batches: list[list[Item]], *, device: str
@@ -65,11 +81,36 @@ def loader(
     )
 
 
-def full_batches(
-    pixels: Pixels, indices: npt.NDArray[np.intp], size: int
-) -> Iterator[torch.Tensor]:
-    """Yield unvaried images at the full shape, (B, C, ...) in 0..1."""
+def feed(
+    images: TrainingImages, batches: list[list[Item]], *, device: str
+) -> Iterator[Batch]:
+    """Yield these batches, varied, on the device."""
+    wanted = images.recipe.run.augment
+    if wanted == "workers" or (wanted == "auto" and not device.startswith("cuda")):
+        for pictures, truth in loader(images, batches, device=device):
+            yield (
+                pictures.to(device, non_blocking=True),
+                truth.to(device, non_blocking=True),
+            )
+        return
+    recipe, seed = images.recipe.augmentation, images.recipe.seed
+    with ThreadPoolExecutor(1) as ahead:
+        waiting = [ahead.submit(images.gathered, b, device) for b in batches[:1]]
+        for number, items in enumerate(batches):
+            pixels, truth = waiting.pop().result()
+            if number + 1 < len(batches):
+                following = batches[number + 1]
+                waiting.append(ahead.submit(images.gathered, following, device))
+            unit = pixels.to(device, non_blocking=True).float() / images.top
+            shape = side_shape(images.recipe.input.shape, items[0][1])
+            if tuple(unit.shape[2:]) != shape:
+                unit = functional.interpolate(unit, shape, mode="area")
+            drawn = draws_of(seed, items, recipe)
+            varied = augment_batch(unit, recipe, drawn)
+            yield varied, truth.to(device, non_blocking=True)
+
+
+def full_images(pixels: Pixels, indices: npt.NDArray[np.intp]) -> torch.Tensor:
+    """Return unvaried images at the full shape, (B, C, ...) in 0..1."""
     top = np.float32(np.iinfo(pixels.dtype).max)
-    for start in range(0, len(indices), size):
-        chosen = pixels[indices[start : start + size]]
-        yield torch.from_numpy(chosen.astype(np.float32) / top)
+    return torch.from_numpy(pixels[indices].astype(np.float32) / top)

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.dataset import CaseTable
+from medcnn.dataset import CaseTable, Look, Looks, look_at, read_looks, write_looks
 from medcnn.errors import DataError, MedcnnError, OutputError
 from medcnn.io import load
+from medcnn.planning.sections import Input
 from medcnn.preprocessing import Preprocessing
-from medcnn.training.sections import Input
 
 __all__ = ["Pixels", "build_cache"]
 
 Pixels = npt.NDArray[Any]
 _NAMED = 5
 _CHUNK = 64
+_MEND = "Mend these rows or take them out of the table."
 
 
 def build_cache(
@@ -30,11 +31,12 @@ def build_cache(
     folder: Path,
     *,
     tick: Callable[[int], None] = lambda _: None,
-) -> Pixels:
+) -> tuple[Pixels, Looks]:
     """Return all images as the network sees them, before normalisation.
 
-    The cache's name is a checksum of all contents and of the preprocessing, so a
-    changed file or recipe makes another one; a finished one is used again.
+    What they look like is noted on the way, to find copies. The cache's name is a
+    checksum of all contents and of the preprocessing, so a changed file or recipe makes
+    another one; a finished one is used again.
 
     Args:
         table: Cases.
@@ -45,7 +47,7 @@ def build_cache(
 
     Returns:
         A read-only memory map, (N, C, rows, columns) or (N, C, slices, rows, columns);
-        0 is 0 and the largest integer is 1.
+        0 is 0 and the largest integer is 1. And what the images look like.
 
     Raises:
         DataError: If images cannot be read; it names the first of them.
@@ -55,13 +57,17 @@ def build_cache(
     dtype = np.dtype(np.uint8 if spec.cache_bits == 8 else np.uint16)
     text = "\n".join((*hashes, steps.model_dump_json(), dtype.name))
     path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npy"
-    if not path.is_file():
+    seen = path.with_suffix(".looks.npz")
+    looks = read_looks(seen, len(table.cases)) if path.is_file() else None
+    if looks is None:
         shape = (len(table.cases), spec.channels, *spec.shape)
-        _write(path, [case.path for case in table.cases], steps, (shape, dtype), tick)
+        files = [case.path for case in table.cases]
+        looks = _write(path, files, steps, (shape, dtype), tick)
+        write_looks(seen, looks)
     else:
         tick(len(table.cases))
     pixels: Pixels = np.load(path, mmap_mode="r")
-    return pixels
+    return pixels, looks
 
 
 def _write(
@@ -70,7 +76,7 @@ def _write(
     steps: Preprocessing,
     layout: tuple[tuple[int, ...], np.dtype[Any]],
     tick: Callable[[int], None],
-) -> None:
+) -> Looks:
     """Fill a new cache under another name, and give it its own when it is whole.
 
     Raises:
@@ -80,36 +86,38 @@ def _write(
     shape, dtype = layout
     top = np.iinfo(dtype).max
     partial = path.with_suffix(".partial")
-    bad: list[str] = []
+    found: list[Look | str] = []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         target = np.lib.format.open_memmap(partial, "w+", dtype=dtype, shape=shape)
         _reserve(partial)
 
-        def fill(index: int) -> str:
+        def fill(index: int) -> Look | str:
             try:
-                unit = steps.apply(load(files[index])).tensor
+                image = load(files[index])
+                target[index] = np.rint(steps.apply(image).tensor * top)
             except MedcnnError as error:
                 return f"{files[index]}: {error}"
-            target[index] = np.rint(unit * top)
-            return ""
+            return look_at(image)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(files), _CHUNK):
                 chunk = range(start, min(start + _CHUNK, len(files)))
-                bad += [problem for problem in pool.map(fill, chunk) if problem]
+                found += pool.map(fill, chunk)
                 tick(len(chunk))
         target.flush()
     except OSError as error:
         partial.unlink(missing_ok=True)
         msg = f"the cache of decoded images cannot be written: {error.strerror}"
         raise OutputError(msg, hint="Free space, or choose another output.") from error
+    bad = [problem for problem in found if isinstance(problem, str)]
     if bad:
         partial.unlink()
         some = "; ".join(bad[:_NAMED])
         msg = f"{len(bad)} of {len(files)} images cannot be used: {some}"
-        raise DataError(msg, hint="Mend these rows or take them out of the table.")
+        raise DataError(msg, hint=_MEND)
     partial.rename(path)
+    return Looks.of([look for look in found if isinstance(look, Look)])
 
 
 def _reserve(path: Path) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
+from medcnn.baselines import Comparison
 from medcnn.bundle import BundleSpec
 from medcnn.dataset import SPLITS, CaseTable
+from medcnn.planning.recipe import Recipe
 from medcnn.training.measure import Achieved
-from medcnn.training.recipe import Recipe
 from medcnn.training.state import Progress
 
 __all__ = ["Findings", "write_card"]
@@ -26,10 +27,14 @@ class Findings:
         calls: What both thresholds of the main label achieve.
         refused: Of each split: images that the gate's rules refuse by what they are,
             images in all, and some of the reasons.
+        beside: The model beside its baselines.
+        leaks: What is in several splits because that was allowed; "" if nothing is.
     """
 
     calls: tuple[Achieved, ...]
     refused: Mapping[str, tuple[int, int, Sequence[str]]]
+    beside: Comparison | None
+    leaks: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def write_card(
     spec: BundleSpec,
     recipe: Recipe,
     table: CaseTable,
-    record: Progress,
+    records: Sequence[tuple[str, Progress]],
     findings: Findings,
 ) -> bytes:
     """Return CARD.md: numbers from the evaluation, words from the recipe.
@@ -55,7 +60,7 @@ def write_card(
         spec: The bundle, measured.
         recipe: What it was made with.
         table: All cases.
-        record: How the training went.
+        records: How the training of each network went, by its name.
         findings: What was measured besides.
     """
     environment = jinja2.Environment(
@@ -72,7 +77,7 @@ def write_card(
     text = template.render(
         spec=spec,
         recipe=recipe,
-        record=record,
+        records=records,
         findings=findings,
         counts=[_count(split, table.part(split)) for split in parts],
         data_sets=_in_order([score.data for score in spec.evaluation]),

@@ -11,14 +11,14 @@ from pathlib import Path
 from medcnn.bundle import SPEC, file_sha256
 from medcnn.errors import OutputError
 from medcnn.outputs import cannot_write, make_folder, write_whole
-from medcnn.training.recipe import Recipe
+from medcnn.planning.recipe import Recipe
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
-__all__ = ["claim"]
+__all__ = ["claim", "work_folder"]
 
 _RUN = "run.json"
 _LOCK = "lock"
@@ -43,7 +43,7 @@ def claim(output: Path, recipe: Recipe, data: str) -> Iterator[Path]:
     if not output.name:
         msg = f"{output} cannot be a model's folder: it has no name of its own"
         raise OutputError(msg, hint="Give --output a new folder.")
-    work = output.with_name(f"{output.name}.work")
+    work = work_folder(output)
     finished = (output / SPEC).is_file()
     started = (work / _RUN).is_file()
     if output.exists() and not (finished and started):
@@ -57,6 +57,11 @@ def claim(output: Path, recipe: Recipe, data: str) -> Iterator[Path]:
         yield work
     finally:
         os.close(lock)
+
+
+def work_folder(output: Path) -> Path:
+    """Return where the state of a training into `output` is kept."""
+    return output.with_name(f"{output.name}.work")
 
 
 def _same_training(work: Path, recipe: Recipe, data: str) -> None:

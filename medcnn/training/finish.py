@@ -1,41 +1,31 @@
 """From the best weights to a bundle that knows what it is worth."""
 
-import importlib.metadata
 import json
-import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 from safetensors.torch import load_file
 
-from medcnn.bundle import (
-    Bundle,
-    BundleSpec,
-    HeadNames,
-    InputSpec,
-    NetworkSpec,
-    OperatingPoint,
-    Score,
-    TrainingFacts,
-    write_bundle,
-)
-from medcnn.dataset import CaseTable
-from medcnn.engines import open_engine
+from medcnn.baselines import Comparison
+from medcnn.bundle import CARD, Bundle, BundleSpec, Score
+from medcnn.dataset import CaseTable, fold_table
+from medcnn.dataset.seen import SEEN, seen_csv
 from medcnn.errors import DataError
+from medcnn.evaluation.predictions import Predictions
+from medcnn.evaluation.table import PREDICTIONS, write_predictions
 from medcnn.explanation.scale import measured_span
 from medcnn.gate import FeatureModel, GateRules
-from medcnn.io import load
-from medcnn.model import Model
-from medcnn.networks import Classifier, export_graph
+from medcnn.networks import Classifier, build, ensemble_of
+from medcnn.planning import PLAN, Plan, Recipe
 from medcnn.training.answers import Answers, ask
+from medcnn.training.beside import NETWORK, Part, stand_beside
 from medcnn.training.card import Findings, write_card
-from medcnn.training.loop import BEST, Material
+from medcnn.training.draft import Draft, first_spec
+from medcnn.training.loop import BEST
+from medcnn.training.material import Material
 from medcnn.training.measure import (
     Achieved,
     achieved,
@@ -43,134 +33,251 @@ from medcnn.training.measure import (
     operating_points,
     scores,
 )
-from medcnn.training.recipe import Recipe
-from medcnn.training.state import Progress
+from medcnn.training.members import Folds, Trained
+from medcnn.training.prepare import Prepared
+from medcnn.training.selftest import selftest_files
 
-__all__ = ["finish"]
+__all__ = ["BASELINES_FILE", "Data", "finish"]
+
+BASELINES_FILE = "baselines.json"
 
 _DRAFT = "draft"
 _MOST_FEATURES = 4000
 _OOD_QUANTILE = 0.99
-_TOLERANCE = 1e-3
-_PACKAGES = ("medcnn-imaging", "torch", "lightning", "monai", "numpy", "openvino")
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a training is of.
+
+    Attributes:
+        checksum: Of all of the data.
+        hashes: The cases' `content_hashes`.
+        prepared: Their splits and what was found out about them.
+        plan: What was done, and why.
+    """
+
+    checksum: str
+    hashes: Sequence[str]
+    prepared: Prepared
+    plan: Plan
+
+
+@dataclass(frozen=True, eq=False)
+class _Team:
+    """All networks of a training.
+
+    Attributes:
+        trained: What was trained.
+        networks: The networks with their best weights.
+        material: What the whole training works on; with folds all but test is train.
+        folds: The fold of each case, if there are folds.
+    """
+
+    trained: Sequence[Trained]
+    networks: Sequence[Classifier]
+    material: Material
+    folds: Folds | None
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether each case was held out once."""
+        return self.folds is not None
+
+    @property
+    def held(self) -> str:
+        """What is held out of training to decide by: val, or each fold in turn."""
+        return "val" if self.folds is None else "out-of-fold"
+
+    def joined(self) -> Classifier:
+        """Return the network of the bundle."""
+        if len(self.networks) == 1:
+            return self.networks[0]
+        return ensemble_of(self.networks)
+
+    def each(self, answers: Answers) -> npt.NDArray[np.float32]:
+        """Return what each network alone said, (M, N, L)."""
+        if len(self.networks) == 1:
+            return answers.logits[None]
+        features = np.split(answers.features, len(self.networks), axis=1)
+        told = []
+        for network, own in zip(self.networks, features, strict=True):
+            weight = network.head.weight.detach().numpy()
+            told.append(own @ weight.T + network.head.bias.detach().numpy())
+        return np.stack(told)
+
+    def alone(self, answers: Answers, name: str) -> dict[str, npt.NDArray[np.float32]]:
+        """Return what each network said of cases that none of them saw."""
+        if len(self.networks) == 1 or (self.has_folds and name != "test"):
+            return {}
+        names = [one.member.name for one in self.trained]
+        return dict(zip(names, self.each(answers), strict=True))
+
+    def held_out(self, answers: Answers, chosen: npt.NDArray[np.intp]) -> Answers:
+        """Return answers in which only networks speak that did not see the case.
+
+        Args:
+            answers: Of the bundle, about these cases.
+            chosen: Their indices in the table.
+        """
+        if self.folds is None:
+            return answers
+        each = self.each(answers)  # (M, N, L)
+        own = np.array([one.member.fold for one in self.trained])
+        unseen = (own[:, None] == self.folds[chosen])[..., None]  # (M, N, 1)
+        logits = (each * unseen).sum(0) / unseen.sum(0)
+        return replace(answers, logits=logits.astype(np.float32))
 
 
 def finish(
-    network: Classifier,
+    trained: Sequence[Trained],
     material: Material,
-    record: Progress,
+    folds: Folds | None,
     *,
     output: Path,
-    data: str,
+    data: Data,
 ) -> Path:
     """Export the best weights, measure them as a bundle, and write the bundle whole.
 
-    Calibration, operating points and the gate's limit come from val; a test split is
-    measured once, at the end, and decides nothing.
+    Calibration, operating points and the gate's limit come from val; with folds, from
+    every case judged by the networks that did not see it. A test split is measured
+    once, at the end, and decides nothing.
 
     Args:
-        network: As built; it gets the best weights.
+        trained: The networks' trainings.
         material: What was trained on.
-        record: How the training went.
+        folds: The fold of each case, if there are folds.
         output: The bundle's directory.
-        data: Checksum of the data.
+        data: What it was of.
 
     Raises:
         OutputError: If the bundle cannot be written.
     """
-    network.load_state_dict(load_file(material.work / BEST))
-    network.float().cpu().eval()
-    recipe, reporter, table = material.recipe, material.reporter, material.table
-    draft = _Draft(network, material)
-    spec = _first_spec(material, data)
+    team = _team(trained, material, folds)
+    recipe, reporter = material.recipe, material.reporter
+    reporter.say("Measuring the model.")
+    draft = Draft(team.joined().cpu().eval(), material)
+    spec = first_spec(material, data.checksum, len(trained))
     bundle = draft.write(material.work / _DRAFT, spec, {}, None)
     train = ask(
-        bundle, _some_of_train(material), spec.gate, reporter, what="training features"
+        bundle, _some_of_train(team.material), spec.gate, reporter, what="features"
     )
     gate = _feature_model(train.features)
     spec = spec.model_copy(update={"gate": _rules(recipe, train)})
-    val = ask(bundle, table.part("val"), spec.gate, reporter, what="validation")
-    spec = _decide(spec, bundle, recipe, val, gate)
-    parts = {"val": val}
-    if "test" in table.column("split"):
-        test = table.part("test")
-        parts["test"] = ask(bundle, test, spec.gate, reporter, what="test")
+    parts, indices = _parts(team, bundle, spec)
+    spec = _decide(spec, bundle, recipe, (team.held, parts[team.held]), gate)
     spec, findings = _measure(spec, bundle, recipe, parts)
-    files = {"CARD.md": write_card(spec, recipe, table, record, findings)}
+    asked = {
+        name: (indices[name], answers, answers.probabilities(spec, bundle))
+        for name, answers in parts.items()
+    }
+    alone = {name: team.alone(answers, name) for name, answers in parts.items()}
+    beside = stand_beside(team.material, folds, asked, alone)
+    reporter.say(beside.verdict)
+    _write_predictions(team.material, asked)
+    files = _papers(team, spec, findings, beside, data)
     again = draft.write(material.work / _DRAFT, spec, files, gate)
-    files |= _selftest(again, recipe.selftest)
+    files |= selftest_files(again, recipe.selftest)
     draft.write(output, spec, files, gate)
     return output
 
 
-@dataclass(frozen=True, eq=False)
-class _Draft:
-    """The parts of a bundle that stay the same while the rest is found out."""
-
-    network: Classifier
-    material: Material
-
-    def write(
-        self,
-        path: Path,
-        spec: BundleSpec,
-        files: Mapping[str, bytes],
-        gate: FeatureModel | None,
-    ) -> Bundle:
-        shape = (spec.input.channels, *spec.input.shape)
-        weights = {
-            name: value.detach().contiguous().numpy()
-            for name, value in self.network.state_dict().items()
-        }
-        return write_bundle(
-            path,
-            spec,
-            weights=weights,
-            graph=lambda file: export_graph(self.network, shape, file),
-            files=files,
-            feature_model=gate,
-        )
-
-
-def _first_spec(material: Material, data: str) -> BundleSpec:
-    """Return what is known before anything was measured."""
-    recipe, table = material.recipe, material.table
-    shown = recipe.model_dump(mode="json")
-    for section, key in (("network", "pretrained"), (None, "selftest")):
-        holder = shown if section is None else shown[section]
-        holder[key] = Path(holder[key]).name if holder[key] else None
-    return BundleSpec(
-        name=recipe.model.name,
-        version=recipe.model.version,
-        summary=recipe.model.summary,
-        network=NetworkSpec(
-            name=recipe.network.name, arguments=recipe.network.arguments
-        ),
-        head=HeadNames(weight="head.weight", bias="head.bias"),
-        input=InputSpec(
+def _team(trained: Sequence[Trained], material: Material, folds: Folds | None) -> _Team:
+    """Build the networks anew, with their best weights."""
+    recipe, networks = material.recipe, []
+    for one in trained:
+        network = build(
+            recipe.network.name,
             dims=recipe.input.dims,
-            channels=recipe.input.channels,
+            in_channels=recipe.input.channels,
+            labels=len(material.table.labels),
             shape=recipe.input.shape,
-        ),
-        preprocessing=recipe.input.preprocessing(),
+            **recipe.network.arguments,
+        )
+        network.load_state_dict(load_file(one.member.material.work / BEST))
+        networks.append(network.eval())
+    if folds is not None:
+        table = fold_table(material.table, folds, None)
+        material = replace(material, table=table)
+    return _Team(trained, networks, material, folds)
+
+
+def _parts(
+    team: _Team, bundle: Bundle, spec: BundleSpec
+) -> tuple[dict[str, Answers], dict[str, npt.NDArray[np.intp]]]:
+    """Ask about what was held out, and about test if there is one."""
+    material = team.material
+    table, reporter = material.table, material.reporter
+    indices = {team.held: material.indices("train" if team.has_folds else "val")}
+    if "test" in table.column("split"):
+        indices["test"] = material.indices("test")
+    parts = {}
+    for name, chosen in indices.items():
+        asked = table.take(chosen.tolist())
+        answers = ask(bundle, asked, spec.gate, reporter, what=name)
+        parts[name] = answers if name == "test" else team.held_out(answers, chosen)
+    return parts, indices
+
+
+def _write_predictions(material: Material, asked: Mapping[str, Part]) -> None:
+    """Keep what was said of every held-out case, for `medcnn evaluate`."""
+    chosen = np.concatenate([indices for indices, _, _ in asked.values()])
+    table = material.table.take(chosen.tolist())
+    root = table.source if table.source.is_dir() else table.source.parent
+    paths = [case.path for case in table.cases]
+    names = [p.relative_to(root) if p.is_relative_to(root) else p for p in paths]
+    columns = sorted({name for case in table.cases for name in case.attributes})
+    found = Predictions(
+        source=str(material.work / PREDICTIONS),
         labels=table.labels,
-        activation=table.activation,
-        operating_points=tuple(_no_point(label) for label in table.labels),
-        gate=recipe.gate,
-        training=TrainingFacts(
-            date=datetime.now(UTC).date().isoformat(),
-            commit=_commit(),
-            data_sha256=data,
-            seed=recipe.seed,
-            recipe=shown,
-            environment=_environment(material.device),
+        cases=tuple(name.as_posix() for name in names),
+        truth=table.truth().astype(np.float64),
+        score=np.concatenate([told for _, _, told in asked.values()]),
+        patients=tuple(case.patient_id or "" for case in table.cases),
+        splits=tuple(
+            "test" if name == "test" else "val"
+            for name, (indices, _, _) in asked.items()
+            for _ in indices
         ),
-        files={},
+        columns={name: table.column(name) for name in columns},
     )
+    write_predictions(found, material.work / PREDICTIONS)
 
 
-def _no_point(label: str) -> OperatingPoint:
-    return OperatingPoint(label=label, flag=0.5, review=0.5, rule="", chosen_on="")
+def _papers(
+    team: _Team,
+    spec: BundleSpec,
+    findings: Findings,
+    beside: Comparison,
+    data: Data,
+) -> dict[str, bytes]:
+    """Return the files that tell of the training."""
+    material = team.material
+    table = material.table
+    leaks = data.prepared.leaks.counted()
+    findings = replace(findings, beside=beside, leaks=leaks)
+    records = [(one.member.name, one.record) for one in team.trained]
+    card = write_card(spec, material.recipe, table, records, findings)
+    facts = beside.as_json() | {
+        "networks": [
+            {
+                "name": name or NETWORK,
+                "epochs": len(record.history),
+                "best_epoch": record.best_epoch + 1,
+                "val_auc": record.best_score,
+            }
+            for name, record in records
+        ]
+    }
+    seen = seen_csv(
+        table, data.hashes, data.prepared.checksums, team.folds, salt=data.checksum
+    )
+    return {
+        CARD: card,
+        BASELINES_FILE: (json.dumps(facts, indent=1) + "\n").encode(),
+        SEEN: seen,
+        PLAN: data.plan.to_json().encode(),
+    }
 
 
 def _rules(recipe: Recipe, train: Answers) -> GateRules:
@@ -188,14 +295,15 @@ def _decide(
     spec: BundleSpec,
     bundle: Bundle,
     recipe: Recipe,
-    val: Answers,
+    held: tuple[str, Answers],
     gate: FeatureModel | None,
 ) -> BundleSpec:
-    """Fit calibration, operating points and the gate's limit on val."""
+    """Fit calibration, operating points and the gate's limit on what was held out."""
+    name, val = held
     rule = recipe.operating_point
     where = recipe.select.where if rule.where is None else rule.where
     chosen = val.table.matching(where)
-    on = ", ".join(["val", *(f"{k} = {v}" for k, v in where.items())])
+    on = ", ".join([name, *(f"{k} = {v}" for k, v in where.items())])
     if rule.calibrate and spec.activation == "sigmoid":
         fitted = calibrations(val, chosen, on)
         spec = spec.model_copy(update={"calibration": fitted})
@@ -226,7 +334,7 @@ def _measure(
         calls += achieved(answers, told, recipe, spec.operating_points[0], name)
         reasons = [reason for reason in answers.reasons if reason]
         refused[name] = (len(reasons), len(answers.reasons), sorted(set(reasons))[:3])
-    findings = Findings(tuple(calls), refused)
+    findings = Findings(tuple(calls), refused, None)
     return spec.model_copy(update={"evaluation": tuple(found)}), findings
 
 
@@ -246,61 +354,3 @@ def _feature_model(features: npt.NDArray[np.float32]) -> FeatureModel | None:
         return FeatureModel.fit(features, directions=max(directions, 1))
     except DataError:
         return None
-
-
-def _selftest(bundle: Bundle, source: Path | None) -> dict[str, bytes]:
-    """Return one input and what this bundle says of it; nothing for plain volumes.
-
-    Without an image from the recipe it is a synthetic pattern, which says whether the
-    bundle computes what it computed here, not whether it is right.
-    """
-    if source is not None:
-        name, content = f"input{source.suffix}", source.read_bytes()
-    elif bundle.spec.input.dims == 2:
-        name, content = "input.png", _pattern()
-    else:
-        return {}
-    path = bundle.path / name
-    path.write_bytes(content)
-    told = Model(bundle, open_engine(bundle)).predict(load(path))
-    expected = {
-        "input": name,
-        "probabilities": dict(told.probabilities),
-        "tolerance": _TOLERANCE,
-    }
-    text = json.dumps(expected, indent=2) + "\n"
-    return {f"selftest/{name}": content, "selftest/expected.json": text.encode()}
-
-
-def _pattern() -> bytes:
-    """Return a 16-bit PNG: two dark fields and a bright middle, with a gradient."""
-    y, x = np.mgrid[0:256, 0:256] / 255.0
-    fields = sum(
-        np.exp(-(((x - at) / 0.16) ** 2) - ((y - 0.45) / 0.3) ** 2)
-        for at in (0.28, 0.72)
-    )
-    values = np.clip(0.8 - 0.6 * fields + 0.1 * y, 0, 1) * 65535
-    _, coded = cv2.imencode(".png", values.astype(np.uint16))
-    return coded.tobytes()
-
-
-def _environment(device: str) -> dict[str, str]:
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found | {"device": device, "threads": str(torch.get_num_threads())}
-
-
-def _commit() -> str:
-    """Return the commit of the source tree, "" if this is no source tree."""
-    git = Path(__file__).parents[2] / ".git"
-    try:
-        head = (git / "HEAD").read_text(encoding="utf-8").strip()
-        if not head.startswith("ref: "):
-            return head
-        return (git / head.removeprefix("ref: ")).read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""

@@ -7,8 +7,8 @@ import torch
 from medcnn.dataset import CaseTable
 from medcnn.errors import OutputError, RecipeError
 from medcnn.networks import Classifier
+from medcnn.planning.recipe import Recipe
 from medcnn.training.batches import side_shape
-from medcnn.training.recipe import Recipe
 
 __all__ = ["refuse_output_within", "refuse_small_pictures", "refuse_unfit"]
 

@@ -6,25 +6,20 @@ was stopped and resumed takes the same steps as one that was not.
 
 import copy
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning import Fabric
 
-from medcnn.dataset import CaseTable
 from medcnn.errors import RecipeError
 from medcnn.networks import Classifier
-from medcnn.training.batches import TrainingImages, full_batches, loader
-from medcnn.training.cache import Pixels
+from medcnn.training.batches import TrainingImages, feed, full_images
 from medcnn.training.curves import draw_curves, write_history
+from medcnn.training.events import append_events
 from medcnn.training.loss import MaskedCrossEntropy, positive_weights
+from medcnn.training.material import Material, epoch_plan, side_of
 from medcnn.training.module import ClassifierModule
-from medcnn.training.recipe import Recipe
-from medcnn.training.reporter import Reporter, Tick
-from medcnn.training.sampler import EpochPlan
+from medcnn.training.reporter import Tick
 from medcnn.training.schedule import average_into, ema_decay
 from medcnn.training.scoring import Selection, label_auc, ranking
 from medcnn.training.state import (
@@ -35,38 +30,14 @@ from medcnn.training.state import (
     write_state,
     write_weights,
 )
+from medcnn.training.stepper import Stepper, predict
 
-__all__ = ["BEST", "LAST", "Loop", "Material", "epoch_plan", "fabric_of"]
+__all__ = ["BEST", "LAST", "Loop"]
 
 BEST = "best.safetensors"
 LAST = "last.safetensors"
 _DRAW_SECONDS = 20.0
 FloatArray = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """What a training works on.
-
-    Attributes:
-        recipe: The recipe.
-        table: All cases, with their splits.
-        pixels: Their cache, in the same order.
-        work: Folder of the training's state.
-        device: "cpu", "cuda:0" or "mps".
-        reporter: Where progress goes.
-    """
-
-    recipe: Recipe
-    table: CaseTable
-    pixels: Pixels
-    work: Path
-    device: str
-    reporter: Reporter
-
-    def indices(self, split: str) -> npt.NDArray[np.intp]:
-        """Return which cases are in a split."""
-        return np.flatnonzero([case.split == split for case in self.table.cases])
 
 
 class Loop:
@@ -92,12 +63,17 @@ class Loop:
         )
         self.plan = epoch_plan(recipe, table, train)
         self.images = TrainingImages(material.pixels, truth, recipe)
-        if recipe.input.dims == 2:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        two = recipe.input.dims == 2
+        layout = torch.channels_last if two else torch.channels_last_3d
+        network.to(memory_format=layout)  # type: ignore[call-overload]
         self.module = ClassifierModule(network, loss, recipe)
-        self.fabric = fabric_of(material)
-        self.optimiser = self.module.configure_optimizers()
-        self.wrapped, self.stepper = self.fabric.setup(self.module, self.optimiser)
+        self.module.begin_epoch(0)
+        self.fabric = material.fabric
+        if recipe.run.compile:
+            network.compile()
+        say = material.reporter.say
+        self.stepper = Stepper(self.module, self.fabric, table, say)
+        self.optimiser = self.stepper.optimiser
         self.average = copy.deepcopy(network) if recipe.optimiser.ema else None
         self.record = Progress()
         self.drawn = 0.0
@@ -122,7 +98,14 @@ class Loop:
         self._draw()
         return record
 
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes and tells."""
+        return bool(self.fabric.is_global_zero)
+
     def _draw(self) -> None:
+        if not self.first:
+            return
         name, rows = self.selection.name, self.record.history
         draw_curves(self.material.work, rows, name=name)
         self.drawn = time.monotonic()
@@ -132,6 +115,7 @@ class Loop:
         if found is None:
             return
         tensors, self.record = found
+        self.stepper.most = self.record.most
         seen = restore(tensors, self.module.network, self.average, self.optimiser)
         if "index" in seen:
             self.seen_index = seen["index"].tolist()
@@ -141,6 +125,10 @@ class Loop:
             self.material.reporter.say(f"Going on from {at}.")
 
     def _save(self) -> None:
+        self._settle()
+        self.record.most = self.stepper.most
+        if not self.first:
+            return
         seen = {}
         if self.seen_index:
             seen["index"] = torch.tensor(self.seen_index)
@@ -156,63 +144,70 @@ class Loop:
         reporter = self.material.reporter
         with reporter.bar(what, self.plan.steps, done=record.step) as tick:
             self._train_steps(tick)
+        self._settle()
         score, loss, row = self._validate()
         row |= {"seconds": round(time.monotonic() - started, 1)}
         record.history.append(row)
         better = (score, -loss) > (record.best_score, -record.best_loss)
+        better |= self.material.recipe.select.epoch == "last"
         if better:
             record.best_score, record.best_loss = score, loss
             record.best_epoch = record.epoch
-            best = self.average or self.module.network
-            write_weights(self.material.work / BEST, best)
         losses = f"loss {row['train_loss']:.3f}, val {row['val_loss']:.3f}"
         star = " *" if better else ""
         reporter.say(f"{what}: {losses}, val AUC {score:.4f}{star} {row['seconds']} s")
         record.epoch, record.step = record.epoch + 1, 0
         record.losses.clear()
         self.seen_index, self.seen_logits = [], []
-        write_history(self.material.work, record.history)
+        if self.first:
+            self._write(row, better=better)
+
+    def _write(self, row: dict[str, float | None], *, better: bool) -> None:
+        """Write what an epoch leaves behind."""
+        work, history = self.material.work, self.record.history
+        if better:
+            write_weights(work / BEST, self.average or self.module.network)
+        write_history(work, history)
+        append_events(work, row)
         if time.monotonic() - self.drawn > _DRAW_SECONDS:
             self._draw()
 
     def _train_steps(self, tick: Tick) -> None:
         record, run = self.record, self.material.recipe.run
-        side = _side(self.material.recipe, record.epoch)
-        batches = list(self.plan.batches(record.epoch, side=side, start=record.step))
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        side = side_of(self.material.recipe, record.epoch)
+        whole = self.plan.batches(record.epoch, side=side, start=record.step)
+        batches = [items[rank::world] for items in whole]
         saved = time.monotonic()
-        for items, batch in zip(
-            batches,
-            loader(self.images, batches, device=self.material.device),
-            strict=True,
-        ):
+        fed = feed(self.images, batches, device=self.material.device)
+        for items, batch in zip(batches, fed, strict=True):
             self._step([index for _, _, index in items], batch)
             record.step += 1
-            recent = record.losses[-50:]
+            recent = record.losses[-50:] or [0.0]
             best = f", best val {record.best_score:.3f}" if record.history else ""
             tick(1, f"loss {sum(recent) / len(recent):.3f}{best}")
-            if time.monotonic() - saved > run.checkpoint_seconds:
+            if self.first and time.monotonic() - saved > run.checkpoint_seconds:
                 self._save()
                 saved = time.monotonic()
 
     def _step(self, indices: list[int], batch: tuple[torch.Tensor, ...]) -> None:
-        recipe = self.material.recipe
-        step = self.record.epoch * self.plan.steps + self.record.step
-        torch.manual_seed(recipe.seed * 1_000_003 + step)  # noqa: TID251
+        recipe, epoch = self.material.recipe, self.record.epoch
+        step = epoch * self.plan.steps + self.record.step
         self.module.set_rates(self.optimiser, step, self.steps)
-        images, truth = (part.to(self.material.device) for part in batch)
-        answer = self.wrapped.training_step((images, truth), step)
-        self.stepper.zero_grad(set_to_none=True)
-        self.fabric.backward(answer["loss"])
-        if recipe.optimiser.clip:
-            weights = [w for w in self.module.parameters() if w.grad is not None]
-            torch.nn.utils.clip_grad_norm_(weights, recipe.optimiser.clip)
-        self.stepper.step()
+        images, truth = batch
+        seed = recipe.seed * 1_000_003 + step + 7_919 * self.fabric.global_rank
+        where = f"epoch {epoch + 1}, step {self.record.step + 1}"
+        logits = self.stepper.step((images, truth), indices, seed=seed, where=where)
+        self._settle(leave=1)
         if self.average is not None:
             decay = ema_decay(recipe.optimiser, step)
             average_into(self.average, self.module.network, decay)
-        self.record.losses.append(float(answer["loss"].detach()))
         self.seen_index += indices
-        self.seen_logits.append(answer["logits"].float())
+        self.seen_logits.append(logits.float())
+
+    def _settle(self, *, leave: int = 0) -> None:
+        """Take note of losses, all but the last so many."""
+        self.record.losses += self.stepper.settle(leave=leave)
 
     def _validate(self) -> tuple[float, float, dict[str, float | None]]:
         """Return the selection's score, the loss, and this epoch's row of the history.
@@ -234,7 +229,7 @@ class Loop:
         rates = [group["lr"] for group in self.optimiser.param_groups]
         row: dict[str, float | None] = {
             "epoch": record.epoch + 1,
-            "side": _side(recipe, record.epoch),
+            "side": side_of(recipe, record.epoch),
             "lr_head": rates[-1],
             "train_loss": float(np.mean(record.losses)),
             "val_loss": loss,
@@ -263,46 +258,11 @@ class Loop:
         """Return logits of unvaried images at the full shape, (N, L)."""
         network = self.average or self.module.network
         network.eval()
-        parts = []
-        size = self.material.recipe.optimiser.batch_size
-        for images in full_batches(self.material.pixels, indices, size):
+
+        def ask(chosen: npt.NDArray[np.intp]) -> torch.Tensor:
+            images = full_images(self.material.pixels, chosen)
             with self.fabric.autocast():
-                logits = self.module.logits(network, images.to(self.material.device))
-            parts.append(logits.float().cpu())
-        return torch.cat(parts).numpy()
+                return self.module.logits(network, images.to(self.material.device))
 
-
-def epoch_plan(
-    recipe: Recipe, table: CaseTable, train: npt.NDArray[np.intp]
-) -> EpochPlan:
-    """Plan the order of the training cases `train`, their indices in the table."""
-    name = recipe.sampling.column
-    column = table.column(name) if name else ("",) * len(table.cases)
-    return EpochPlan.make(
-        recipe.sampling,
-        [column[index] for index in train],
-        train,
-        batch_size=recipe.optimiser.batch_size,
-        seed=recipe.seed,
-    )
-
-
-def _side(recipe: Recipe, epoch: int) -> int:
-    """Return the picture's longest side in an epoch, from 0."""
-    for epochs, side in recipe.progressive:
-        if epoch < epochs:
-            return side
-        epoch -= epochs
-    return max(recipe.input.shape[-2:])
-
-
-def fabric_of(material: Material) -> Fabric:
-    """Return Lightning's hand on the device that was chosen."""
-    kind, _, number = material.device.partition(":")
-    wanted = material.recipe.run.precision
-    half = wanted == "bf16" or (wanted == "auto" and kind == "cuda")
-    return Fabric(
-        accelerator="gpu" if kind == "cuda" else kind,
-        devices=[int(number or 0)] if kind == "cuda" else 1,
-        precision="bf16-mixed" if half else "32-true",
-    )
+        size = self.stepper.most or self.material.recipe.optimiser.batch_size
+        return predict(ask, indices, size=size, fabric=self.fabric)

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from medcnn.errors import RecipeError
-from medcnn.training.sections import Loss
+from medcnn.planning.sections import Loss
 
 __all__ = ["MaskedCrossEntropy", "positive_weights"]
 
@@ -72,25 +72,38 @@ class MaskedCrossEntropy(nn.Module):
             logits: (B, L).
             truth: (B, L), 0 to 1, NaN where unknown.
         """
-        known = ~truth.isnan()  # (B, L)
-        wanted = torch.where(known, truth, 0.0)
+        return self.total(logits, truth) / self.weight(truth)
+
+    def weight(self, truth: torch.Tensor) -> torch.Tensor:
+        """Return how much the known truths of a batch count together, above 0."""
+        return self._shares(truth).sum().clamp_min(1e-6)
+
+    def total(self, logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        """Return the weighted sum of losses; totals of parts add up to the whole's.
+
+        Args:
+            logits: (B, L).
+            truth: (B, L), 0 to 1, NaN where unknown.
+        """
+        wanted = truth.nan_to_num(0.0)  # (B, L)
+        share = self._shares(truth)
         if self.softmax:
-            return self._one_of_all(logits.float(), wanted, known.all(1))
+            smooth = wanted * (1 - self.smoothing) + self.smoothing / wanted.shape[1]
+            each = -(smooth * logits.float().log_softmax(1)).sum(1)
+            return (each * share).sum()
         wanted = wanted * (1 - self.smoothing) + self.smoothing / 2
         each = functional.binary_cross_entropy_with_logits(
             logits.float(), wanted, pos_weight=self.positive, reduction="none"
         )
-        share = known * self.weights
-        return (each * share).sum() / share.sum().clamp_min(1e-6)
+        return (each * share).sum()
 
-    def _one_of_all(
-        self, logits: torch.Tensor, wanted: torch.Tensor, known: torch.Tensor
-    ) -> torch.Tensor:
-        share = known[:, None] * wanted * self.positive * self.weights
-        smooth = wanted * (1 - self.smoothing) + self.smoothing / wanted.shape[1]
-        each = -(smooth * logits.log_softmax(1)).sum(1)
-        case = share.sum(1)
-        return (each * case).sum() / case.sum().clamp_min(1e-6)
+    def _shares(self, truth: torch.Tensor) -> torch.Tensor:
+        """Return how much each truth counts, (B, L); of classes, each case, (B,)."""
+        known = ~truth.isnan()
+        if not self.softmax:
+            return known * self.weights
+        wanted = truth.nan_to_num(0.0) * self.positive * self.weights
+        return wanted.sum(1) * known.all(1)
 
 
 def _by_name(

@@ -10,6 +10,7 @@ from medcnn.bundle import Calibration, OperatingPoint, Score
 from medcnn.dataset import CaseTable
 from medcnn.errors import UndefinedMetricError
 from medcnn.metrics.calibration import platt
+from medcnn.metrics.classes import cluster_codes
 from medcnn.metrics.operating import (
     Confusion,
     confusion,
@@ -18,14 +19,21 @@ from medcnn.metrics.operating import (
     wilson,
     youden_threshold,
 )
-from medcnn.metrics.roc import delong_ci
+from medcnn.metrics.roc import clustered_ci
+from medcnn.planning.recipe import Recipe
+from medcnn.planning.sections import ExtraTruth, Rule
 from medcnn.training.answers import Answers
-from medcnn.training.recipe import Recipe
-from medcnn.training.sections import ExtraTruth, Rule
 
-__all__ = ["Achieved", "achieved", "calibrations", "operating_points", "scores"]
+__all__ = [
+    "Achieved",
+    "achieved",
+    "calibrations",
+    "operating_points",
+    "patients_of",
+    "scores",
+]
 
-METHOD = "DeLong, logit scale"
+METHOD = "DeLong, clustered by patient (Obuchowski), logit scale"
 Flags = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 Groups = list[tuple[str, Flags]]
@@ -117,11 +125,12 @@ def scores(
     """Measure every label on the whole, and the reported ones on each subgroup."""
     table, truth = answers.table, answers.table.truth()
     wanted = recipe.report.labels or table.labels[:1]
+    codes = patients_of(table)
     found: list[Score | None] = []
     for column, label in enumerate(table.labels):
         whole, special = _groups(table, recipe)
         for name, chosen in whole + (special if label in wanted else []):
-            sides = truth[chosen, column], probabilities[chosen, column]
+            sides = truth[chosen, column], probabilities[chosen, column], codes[chosen]
             found.append(_score(data, name, label, *sides))
     for name, extra in recipe.report.extra_truth.items():
         found.append(_extra(table, probabilities, name, extra, data))
@@ -165,6 +174,15 @@ def _groups(table: CaseTable, recipe: Recipe) -> tuple[Groups, Groups]:
     return whole, [group for group in special if group[0] not in known]
 
 
+def patients_of(table: CaseTable) -> npt.NDArray[np.intp]:
+    """Number the patients, (N,); a case of nobody known is one of its own."""
+    named = [
+        case.patient_id if case.patient_id is not None else ("case", n)
+        for n, case in enumerate(table.cases)
+    ]
+    return cluster_codes(named, len(named))
+
+
 def _extra(
     table: CaseTable,
     probabilities: FloatArray,
@@ -177,7 +195,7 @@ def _extra(
     values = table.column(extra.column)
     truth = np.array([meaning.get(value, np.nan) for value in values])
     column = probabilities[:, table.labels.index(label)]
-    return _score(data, name, label, truth, column)
+    return _score(data, name, label, truth, column, patients_of(table))
 
 
 def _score(
@@ -186,11 +204,12 @@ def _score(
     label: str,
     truth: npt.NDArray[Any],
     probability: FloatArray,
+    codes: npt.NDArray[np.intp],
 ) -> Score | None:
     """Return the area with its interval, None where it is undefined."""
     known = ~np.isnan(truth)
     try:
-        area, low, high = delong_ci(truth[known], probability[known])
+        area, low, high = clustered_ci(truth[known], probability[known], codes[known])
     except UndefinedMetricError:
         return None
     return Score(

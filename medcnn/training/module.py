@@ -7,9 +7,9 @@ from lightning import LightningModule
 from torch import nn
 
 from medcnn.networks import Classifier
+from medcnn.planning.recipe import Recipe
 from medcnn.training.batches import Batch
 from medcnn.training.loss import MaskedCrossEntropy
-from medcnn.training.recipe import Recipe
 from medcnn.training.schedule import rate_factor
 
 __all__ = ["ClassifierModule"]
@@ -46,17 +46,32 @@ class ClassifierModule(LightningModule):
         answer: torch.Tensor = network(images)
         return answer
 
+    def mixed(self, batch: Batch) -> Batch:
+        """Return the batch with its cases mixed, if the recipe says so."""
+        alpha = self.recipe.loss.mixup
+        return _mix(*batch, alpha) if alpha else batch
+
+    def piece(
+        self, batch: Batch, weight: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a part's share of the loss of a whole batch, and its logits.
+
+        Args:
+            batch: The part, mixed already.
+            weight: What the loss says of the whole batch.
+        """
+        images, truth = batch
+        logits = self(images)
+        return self.loss.total(logits, truth) / weight, logits.detach()
+
     def training_step(
         self, batch: Batch, batch_idx: int = 0
     ) -> dict[str, torch.Tensor]:
         """Return the loss and the logits of one batch."""
         del batch_idx
-        images, truth = batch
-        alpha = self.recipe.loss.mixup
-        if alpha:
-            images, truth = _mix(images, truth, alpha)
-        logits = self(images)
-        return {"loss": self.loss(logits, truth), "logits": logits.detach()}
+        images, truth = self.mixed(batch)
+        loss, logits = self.piece((images, truth), self.loss.weight(truth))
+        return {"loss": loss, "logits": logits}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW with a group for each stage, and one for the head.
@@ -72,7 +87,7 @@ class ClassifierModule(LightningModule):
             groups += _groups(stage, top, recipe.weight_decay)
         head = list(self.network.head.parameters())
         groups += _groups(head, recipe.lr_head, recipe.weight_decay)
-        return torch.optim.AdamW(groups, fused=True)
+        return torch.optim.AdamW(groups, betas=(0.9, recipe.beta2), fused=True)
 
     def set_rates(
         self, optimiser: torch.optim.Optimizer, step: int, steps: int

@@ -17,8 +17,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from medcnn.networks import Classifier
-from medcnn.training.batches import full_batches
-from medcnn.training.loop import Material, epoch_plan, fabric_of
+from medcnn.training.batches import full_images
+from medcnn.training.material import Material, epoch_plan
 
 __all__ = ["fit_probe", "start_head"]
 
@@ -87,11 +87,11 @@ def _features(
     network.eval().to(material.device)
     pooled = []
     size = material.recipe.optimiser.batch_size
-    fabric = fabric_of(material)
-    for images in full_batches(material.pixels, indices, size):
+    for start in range(0, len(indices), size):
+        images = full_images(material.pixels, indices[start : start + size])
         batch = ((images - spec.mean) / spec.std).to(material.device)
-        with fabric.autocast():
+        with material.fabric.autocast():
             features = network.body(batch)
-        pooled.append(features.float().flatten(2).mean(2).cpu())
+        pooled.append(network.pool(features.float()).cpu())
         tick(len(images))
     return torch.cat(pooled).double().numpy()

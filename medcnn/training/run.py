@@ -1,45 +1,54 @@
 """Train a model: from labelled images to a bundle, in one call."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from lightning import Fabric
 
 from medcnn.dataset import (
     SPLITS,
     CaseTable,
-    assign_splits,
+    assign_folds,
     content_hashes,
     data_sha256,
-    read_cases,
-    refuse_leakage,
 )
-from medcnn.engines.torch import choose_device
 from medcnn.networks import Classifier, build, load_pretrained
-from medcnn.training.cache import Pixels, build_cache
-from medcnn.training.claim import claim
-from medcnn.training.finish import finish
+from medcnn.networks.pretrained import load_bundle_weights
+from medcnn.planning import Recipe, parse_settings
+from medcnn.training.claim import claim, work_folder
+from medcnn.training.devices import fabric_for
+from medcnn.training.finish import Data, finish
 from medcnn.training.fitting import (
     refuse_output_within,
     refuse_small_pictures,
     refuse_unfit,
 )
-from medcnn.training.loop import LAST, Loop, Material
+from medcnn.training.loop import LAST, Loop
+from medcnn.training.material import Material
+from medcnn.training.members import Folds, Member, Trained, members
+from medcnn.training.planned import plan_training, told
+from medcnn.training.prepare import Place, Prepared, prepare, refuse_early, write_splits
 from medcnn.training.probe import start_head
-from medcnn.training.recipe import Recipe, read_recipe
 from medcnn.training.reporter import Reporter
+from medcnn.training.start import bundle_of
 
 __all__ = ["train"]
 
 
-def train(
+def train(  # noqa: PLR0913 - each is one choice of the caller
     data: str | Path,
     *,
     output: str | Path,
     recipe: str | Path | Recipe | None = None,
+    settings: Sequence[str] | Mapping[str, Any] = (),
     device: str = "auto",
     weights: str | Path | None = None,
+    allow_leak: bool = False,
     progress: bool = True,
 ) -> Path:
     """Train a model on labelled images and write its bundle.
@@ -52,10 +61,14 @@ def train(
     Args:
         data: A table or a folder, see `medcnn.dataset.read_cases`.
         output: The bundle's directory.
-        recipe: A TOML file or a Recipe; None means the defaults.
+        recipe: A TOML file or a Recipe; what it gives overrides the plan that is made
+            of the data's fingerprint.
+        settings: `key=value` texts, or values by dotted key; they override both.
         device: "auto" (a GPU if there is one; it is said), "cpu", "cuda", "cuda:1" or
             "mps".
         weights: File of pretrained weights, in place of the recipe's.
+        allow_leak: Train although patients or images are in several splits; the card
+            says so.
         progress: Whether to show progress on stderr.
 
     Returns:
@@ -70,81 +83,120 @@ def train(
         OutputError: If the output is taken, another process trains into it, it lies in
             the folder of the images, or it cannot be written.
     """
-    chosen = recipe if isinstance(recipe, Recipe) else _read(recipe)
-    if weights is not None:
-        start = chosen.network.model_copy(update={"pretrained": Path(weights)})
-        chosen = chosen.model_copy(update={"network": start})
-    reporter = Reporter(visible=progress)
-    place = _device(choose_device(torch, device))
-    threads = f" with {torch.get_num_threads()} threads" if place == "cpu" else ""
-    reporter.say(f"Training on {place}{threads}.")
     target = Path(output)
     refuse_output_within(Path(data), target)
-    table, hashes = _read_data(Path(data), chosen)
+    planned = plan_training(
+        data, recipe=recipe, settings=_said(settings, weights), device=device
+    )
+    chosen, table = planned.plan.recipe, planned.table
+    fabric = fabric_for(planned.device, chosen)
+    fabric.launch()
+    reporter = Reporter(visible=progress and fabric.is_global_zero)
+    reporter.say(_where(fabric, planned.device))
+    reporter.say(told(planned.plan.fingerprint))
     refuse_unfit(chosen, table)
+    hashes = content_hashes(table)
+    refuse_early(table, hashes, allow_leak=allow_leak)
     checksum = data_sha256(table, hashes)
-    counts = Counter(table.column("split"))
-    images = ", ".join(f"{counts[name]} {name}" for name in SPLITS if counts[name])
-    reporter.say(f"Learning {', '.join(table.labels)}. Images: {images}.")
-    with claim(target, chosen, checksum) as work:
-        pixels = _cache(table, hashes, chosen, work, reporter)
-        material = Material(chosen, table, pixels, work, place, reporter)
-        network = _network(chosen, len(table.labels), reporter)
-        refuse_small_pictures(network, chosen)
-        if chosen.optimiser.probe and not (work / LAST).is_file():
-            start_head(network, material)
-        record = Loop(network, material).run()
-        best = f"epoch {record.best_epoch + 1}, AUC {record.best_score:.4f}"
-        reporter.say(f"Best: {best}. Measuring it.")
-        finish(network, material, record, output=target, data=checksum)
+    with _claimed(target, chosen, checksum, fabric) as work:
+        place = Place(work, fabric, reporter)
+        prepared, pixels = prepare(table, hashes, chosen, place, allow_leak=allow_leak)
+        table = prepared.table
+        folds = _folds(prepared, chosen)
+        reporter.say(_learning(table))
+        write_splits(table, work)
+        material = Material(chosen, table, pixels, work, fabric, reporter)
+        trained = [_train_one(one) for one in members(material, folds)]
+        if fabric.is_global_zero:
+            plan = planned.plan.model_copy(update={"notes": prepared.notes})
+            seen = Data(checksum, hashes, prepared, plan)
+            finish(trained, material, folds, output=target, data=seen)
+        fabric.barrier()
     reporter.say(f"The model is in {target}.")
     return target
 
 
-def _read(recipe: str | Path | None) -> Recipe:
-    return Recipe() if recipe is None else read_recipe(recipe)
+def _train_one(member: Member) -> Trained:
+    """Train a network, or go on training it, or see that it is trained."""
+    material = member.material
+    recipe, reporter = material.recipe, material.reporter
+    material.work.mkdir(exist_ok=True)
+    if member.name:
+        reporter.say(f"Training {member.name}.")
+    network = _network(recipe, material.table.labels, reporter)
+    refuse_small_pictures(network, recipe)
+    if recipe.optimiser.probe and not (material.work / LAST).is_file():
+        start_head(network, material)
+    record = Loop(network, material).run()
+    best = f"epoch {record.best_epoch + 1}, AUC {record.best_score:.4f}"
+    reporter.say(f"Best: {best}.")
+    return Trained(member, record)
 
 
-def _device(name: str) -> str:
-    return "cuda:0" if name == "cuda" else name
+def _said(
+    settings: Sequence[str] | Mapping[str, Any], weights: str | Path | None
+) -> dict[str, Any]:
+    """Return all that the caller says, by dotted key."""
+    said = settings if isinstance(settings, Mapping) else parse_settings(settings)
+    start = {} if weights is None else {"network.pretrained": Path(weights)}
+    return {**said, **start}
 
 
-def _read_data(data: Path, recipe: Recipe) -> tuple[CaseTable, tuple[str, ...]]:
-    """Read the cases and give each its split."""
-    table = read_cases(data, labels=recipe.labels, attributes=recipe.attributes)
-    hashes = content_hashes(table)
-    rng = np.random.default_rng((recipe.seed, 0))
-    table = assign_splits(table, hashes, rng=rng, val_share=recipe.val_share)
-    refuse_leakage(table, hashes)
-    return table, hashes
+def _learning(table: CaseTable) -> str:
+    """Say what is learnt from how many images."""
+    counts = Counter(table.column("split"))
+    images = ", ".join(f"{counts[name]} {name}" for name in SPLITS if counts[name])
+    return f"Learning {', '.join(table.labels)}. Images: {images}."
 
 
-def _cache(
-    table: CaseTable,
-    hashes: tuple[str, ...],
-    recipe: Recipe,
-    work: Path,
-    reporter: Reporter,
-) -> Pixels:
-    with reporter.bar("reading images", len(table.cases)) as tick:
-        folder = work / "cache"
-        return build_cache(
-            table, hashes, recipe.input, folder, tick=lambda more: tick(more, "")
-        )
+def _where(fabric: Fabric, place: str) -> str:
+    """Say where and how the training runs."""
+    threads = f" with {torch.get_num_threads()} threads" if place == "cpu" else ""
+    world = fabric.world_size
+    told = f"Training on {place}{threads}"
+    told += f", {world} processes" if world > 1 else ""
+    half = fabric.strategy.precision.precision == "bf16-mixed"
+    return f"{told}, in {'bfloat16 where it suffices' if half else '32 bits'}."
 
 
-def _network(recipe: Recipe, labels: int, reporter: Reporter) -> Classifier:
+@contextmanager
+def _claimed(output: Path, recipe: Recipe, data: str, fabric: Fabric) -> Iterator[Path]:
+    """Hold the work folder: the first process claims it for all of them."""
+    if fabric.is_global_zero:
+        with claim(output, recipe, data) as work:
+            fabric.barrier()
+            yield work
+    else:
+        fabric.barrier()
+        yield work_folder(output)
+
+
+def _folds(prepared: Prepared, recipe: Recipe) -> Folds | None:
+    """Deal the cases into folds, where the recipe asks for them."""
+    if recipe.folds == 1:
+        return None
+    rng = np.random.default_rng((recipe.seed, 4))
+    return assign_folds(prepared.table, prepared.same, folds=recipe.folds, rng=rng)
+
+
+def _network(recipe: Recipe, labels: tuple[str, ...], reporter: Reporter) -> Classifier:
     """Build the network with its starting weights."""
     torch.manual_seed(recipe.seed)  # noqa: TID251
     network = build(
         recipe.network.name,
         dims=recipe.input.dims,
         in_channels=recipe.input.channels,
-        labels=labels,
+        labels=len(labels),
+        shape=recipe.input.shape,
         **recipe.network.arguments,
     )
-    if recipe.network.pretrained is not None:
-        report = load_pretrained(network, recipe.network.pretrained)
+    start = recipe.network.pretrained
+    if start is not None:
+        bundle = bundle_of(start)
+        if bundle is None:
+            report = load_pretrained(network, start)
+        else:
+            report = load_bundle_weights(network, bundle, labels=labels)
         took = f"{report.loaded} tensors of {report.path.name}"
         reporter.say(f"Starting from {took} ({report.key_map} names).")
     return network

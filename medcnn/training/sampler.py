@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.errors import RecipeError
-from medcnn.training.sections import Sampling
+from medcnn.planning.sections import Sampling
 
 __all__ = ["EpochPlan", "Item"]
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from medcnn.training.sections import Optimiser
+from medcnn.planning.sections import Optimiser
 
 __all__ = ["average_into", "ema_decay", "rate_factor"]
 

@@ -7,7 +7,7 @@ from scipy.special import softmax
 from medcnn.dataset import CaseTable
 from medcnn.errors import RecipeError, UndefinedMetricError
 from medcnn.metrics.roc import roc_auc
-from medcnn.training.sections import Select
+from medcnn.planning.sections import Select
 
 __all__ = ["Selection", "label_auc", "ranking"]
 

@@ -42,6 +42,7 @@ class Progress:
         best_epoch: The epoch that reached it; -1 before the first.
         history: One row for each finished epoch.
         finished: Whether the training is over.
+        most: Cases that go through the network at once; 0 means a whole batch.
     """
 
     epoch: int = 0
@@ -52,6 +53,7 @@ class Progress:
     best_epoch: int = -1
     history: list[dict[str, float | None]] = field(default_factory=list)
     finished: bool = False
+    most: int = 0
 
 
 def snapshot(

@@ -15,6 +15,7 @@ from medcnn.preprocessing import (
     Resize,
     Step,
     Window,
+    ZScore,
 )
 from medcnn.preprocessing.steps import Fit
 
@@ -80,10 +81,14 @@ class Input(Section):
 
     Attributes:
         shape: (rows, columns), or (slices, rows, columns) for volumes.
-        fit: "stretch" fills the shape; "letterbox" keeps the aspect.
+        fit: "stretch" fills the shape; "letterbox" keeps the aspect; "spacing" brings
+            images to `spacing_mm`, and cuts off or fills around their middle.
+        spacing_mm: (rows, columns) or (slices, rows, columns) in mm, for "spacing".
         channels: 1 for grey, 3 for colour.
         percentiles: Percentiles of an image's values that become 0 and 1.
         window: (center, width) in the image's unit, in place of percentiles.
+        zscore: Count values in deviations from the mean of those that are not 0, in
+            place of percentiles: MR.
         orient: Where a volume's i, j, k shall point, such as "LPS".
         hang: Whether frontal radiographs are turned to the way radiologists hang them.
         mean: What is subtracted from 0..1; the default is ImageNet's grey mean.
@@ -93,9 +98,11 @@ class Input(Section):
 
     shape: tuple[int, ...] = Field(default=(224, 224), min_length=2, max_length=3)
     fit: Fit = "letterbox"
+    spacing_mm: tuple[float, ...] | None = None
     channels: Literal[1, 3] = 1
     percentiles: tuple[float, float] = (0.5, 99.5)
     window: tuple[float, float] | None = None
+    zscore: bool = False
     orient: str | None = None
     hang: bool = False
     mean: float = 0.449
@@ -112,8 +119,10 @@ class Input(Section):
         steps: list[Step] = [] if self.orient is None else [Orient(codes=self.orient)]
         if self.hang:
             steps.append(Hang())
-        steps.append(Resize(shape=self.shape, fit=self.fit))
-        if self.window is None:
+        steps.append(Resize(shape=self.shape, fit=self.fit, spacing_mm=self.spacing_mm))
+        if self.zscore:
+            steps.append(ZScore())
+        elif self.window is None:
             steps.append(Percentiles(low=self.percentiles[0], high=self.percentiles[1]))
         else:
             steps.append(Window(center=self.window[0], width=self.window[1]))
@@ -135,6 +144,7 @@ class Optimiser(Section):
         lr_body: Highest learning rate of the body's last stage.
         stage_decay: Each earlier stage's rate is this much of the next one's.
         weight_decay: AdamW's, for weights of two axes or more.
+        beta2: AdamW's memory of squared gradients; 0.99 suits few steps.
         schedule: "one-cycle" rises over `warmup` of all steps as half a cosine and
             falls as half a cosine to 1e-4 of the top; "cosine" rises in a line.
         warmup: Share of all steps that the rate rises over.
@@ -156,6 +166,7 @@ class Optimiser(Section):
     lr_body: float = Field(default=3e-4, ge=0)
     stage_decay: float = Field(default=1.0, gt=0, le=1)
     weight_decay: float = Field(default=0.01, ge=0)
+    beta2: float = Field(default=0.999, gt=0, lt=1)
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     warmup: float = Field(default=0.2, ge=0, lt=1)
     clip: float = Field(default=1.0, ge=0)
@@ -238,9 +249,12 @@ class Select(Section):
             the mean over all.
         where: Only of cases with these values in these columns; the others of val are
             not looked at before the end.
+        epoch: "best" keeps the weights of the best epoch; "last" those of the last,
+            which suits averaged weights where val is too small to tell epochs apart.
     """
 
     label: str | None = None
+    epoch: Literal["best", "last"] = "best"
     where: dict[str, str] = Field(default_factory=dict)
 
 
@@ -274,11 +288,13 @@ class Report(Section):
     Attributes:
         labels: Labels measured in each subgroup; none means the main label only.
         subgroups: Columns whose values are subgroups.
+        baselines: Whether models that need no network are fitted and measured, too.
         extra_truth: Further comparisons, by name.
     """
 
     labels: tuple[str, ...] = ()
     subgroups: tuple[str, ...] = ()
+    baselines: bool = True
     extra_truth: dict[str, "ExtraTruth"] = Field(default_factory=dict)
 
 
@@ -322,11 +338,21 @@ class Run(Section):
     """How the training runs; nothing here changes what is learnt, but for rounding.
 
     Attributes:
-        precision: "bf16" or "32"; "auto" is bf16 on a GPU, 32 elsewhere.
+        precision: "bf16" or "32"; "auto" is bf16 on a GPU, and on a CPU with matrix
+            tiles (AMX) for images of 4,096 pixels or more; 32 elsewhere.
+        devices: Processes on this machine, each with a device (or a share of the CPU);
+            torchrun and SLURM overrule it. The batch is divided among them.
+        augment: Where images are varied: "device" varies a batch at once where the
+            network runs, "workers" one by one on the CPU; "auto" is "device" on a GPU.
+        compile: Whether the network goes through torch.compile, which pays in long
+            trainings on a GPU.
         workers: Processes that prepare batches; "auto" is 0 on a CPU, up to 8 on a GPU.
         checkpoint_seconds: How often the state is written, besides each epoch's end.
     """
 
     precision: Literal["auto", "32", "bf16"] = "auto"
+    devices: int = Field(default=1, ge=1)
+    augment: Literal["auto", "device", "workers"] = "auto"
+    compile: bool = False
     workers: Literal["auto"] | int = "auto"
     checkpoint_seconds: float = Field(default=120.0, ge=0)

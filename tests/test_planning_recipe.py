@@ -1,9 +1,9 @@
-"""medcnn.training.recipe: read, documented, refused by name."""
+"""medcnn.planning.recipe: read, documented, refused by name."""
 
 import pytest
 
 from medcnn.errors import RecipeError
-from medcnn.training.recipe import Recipe, read_recipe
+from medcnn.planning.recipe import Recipe, read_recipe
 
 
 def test_a_recipe_is_read_from_toml_with_paths_relative_to_it(tmp_path):

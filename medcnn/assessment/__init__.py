@@ -1,0 +1,7 @@
+"""A model on labelled images: evaluate it, compare two, calibrate one for a site."""
+
+from medcnn.assessment.calibrating import Fitted, calibrate
+from medcnn.assessment.comparing import compare
+from medcnn.assessment.evaluating import Run, evaluate
+
+__all__ = ["Fitted", "Run", "calibrate", "compare", "evaluate"]

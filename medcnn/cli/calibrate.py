@@ -1,0 +1,81 @@
+"""medcnn calibrate: a model's probabilities and thresholds for a site."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import medcnn
+from medcnn.cli.console import answer, printable, progress_bar, say, show
+from medcnn.cli.evaluate import ALL_SPLITS
+from medcnn.cli.options import Device, Engine, Json, Model, Quiet, Workers
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Labelled images of the site: a table or a folder of classes.",
+            metavar="DATA",
+            show_default=False,
+        ),
+    ],
+    *,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="The new model's folder.", show_default=False
+        ),
+    ],
+    model: Model = "chest-xray",
+    split: Annotated[
+        str | None, typer.Option(help=f"{ALL_SPLITS}.", show_default="all")
+    ] = None,
+    flag: Annotated[
+        str | None,
+        typer.Option(
+            help="Rule of the flag threshold: youden, 'sensitivity 0.95' or "
+            "'specificity 0.9'.",
+            show_default="the model's",
+        ),
+    ] = None,
+    review: Annotated[
+        str | None,
+        typer.Option(help="The same for review.", show_default="the model's"),
+    ] = None,
+    device: Device = "auto",
+    engine: Engine = "auto",
+    workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Refit calibration and thresholds to a site; the weights stay as they are.
+
+    At least 20 patients with and 20 without the main label are needed.
+    """
+    from medcnn.assessment import Run
+
+    with progress_bar("Reading", unit="images", quiet=quiet) as advance:
+        run = Run(engine=engine, device=device, workers=workers, progress=advance)
+        found = medcnn.calibrate(
+            model,
+            data,
+            output=output,
+            split=split,
+            flag=flag,
+            review=review,
+            run=run,
+        )
+    for words in found.warnings:
+        say(f"note: {words}", quiet=quiet)
+    for label, why in found.kept.items():
+        say(f"note: {label} keeps what it had: {why}.", quiet=quiet)
+    if as_json:
+        answer(found.bundle.spec.model_dump(mode="json"))
+        return
+    site = found.site
+    patients = "" if site.patients is None else f" of {site.patients:,} patients"
+    show(f"Fitted {', '.join(site.labels)} to {site.cases:,} cases{patients}.")
+    typer.echo(printable(str(output)))

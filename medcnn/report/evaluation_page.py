@@ -1,0 +1,256 @@
+"""Make report.html and the figures of an evaluation."""
+
+import base64
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from medcnn.evaluation import EVALUATION, Evaluation, read_evaluation
+from medcnn.evaluation.records import Estimate
+from medcnn.outputs import make_folder, write_whole
+from medcnn.report.markup import asset, policy
+from medcnn.report.plots import Rendered, evaluation_figures
+from medcnn.results import LIMITS_OF_A_MAP
+
+__all__ = ["FIGURES", "write_evaluation_report"]
+
+FIGURES = "figures"
+"""Folder of the figures below the output folder."""
+
+REPORT = "report.html"
+
+BUDGET = 8 * 2**20
+"""Bytes of figures and pictures in the page itself; more are linked beside it."""
+
+MOST_REASONS = 12
+
+_NAMES = {"auroc": "AUC", "auprc": "AUPRC", "calibration": "Calibration"}
+_NONE = "not defined"
+_PICTURE = re.compile(r"gallery/[\w-]+\.(?:jpg|png)", re.ASCII)
+_TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
+
+
+def write_evaluation_report(output: Path) -> Path:
+    """Write report.html and figures/ into a folder, from its evaluation.json.
+
+    Args:
+        output: The output folder of an evaluation.
+
+    Returns:
+        The page.
+
+    Raises:
+        DataError: If evaluation.json is missing or broken.
+        OutputError: If the page cannot be written.
+    """
+    found = read_evaluation(output / EVALUATION)
+    rendered = evaluation_figures(found)
+    names = _file_names(found, rendered)
+    make_folder(output / FIGURES)
+    for key, figure in rendered.items():
+        write_whole(output / FIGURES / f"{names[key]}.svg", figure.svg)
+        write_whole(output / FIGURES / f"{names[key]}.png", figure.png)
+    page = output / REPORT
+    text = _render(found, _Figures(rendered, names), _Pictures(output))
+    write_whole(page, text.encode("utf-8", errors="replace"))
+    return page
+
+
+class _Figures:
+    """What an img's src is for each figure: itself, or its file when there are many."""
+
+    def __init__(
+        self,
+        rendered: Mapping[tuple[str, str], Rendered],
+        names: Mapping[tuple[str, str], str],
+    ) -> None:
+        self._rendered, self._names = rendered, names
+        self._left = BUDGET
+
+    def has(self, label: str, kind: str) -> bool:
+        return (label, kind) in self._rendered
+
+    def source(self, label: str, kind: str) -> str:
+        svg = self._rendered[label, kind].svg
+        if len(svg) > self._left:
+            return f"{FIGURES}/{self._names[label, kind]}.svg"
+        self._left -= len(svg)
+        return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')}"
+
+
+class _Pictures:
+    """What an img's src is for each picture of the gallery; "" if it is not there."""
+
+    def __init__(self, output: Path) -> None:
+        self._output = output
+        self._left = BUDGET
+
+    def source(self, name: str) -> str:
+        path = self._output / name
+        if not _PICTURE.fullmatch(name) or not path.is_file():
+            return ""
+        content = path.read_bytes()
+        if len(content) > self._left:
+            return name
+        self._left -= len(content)
+        data = base64.b64encode(content).decode("ascii")
+        return f"data:{_TYPES[path.suffix]};base64,{data}"
+
+
+def _render(found: Evaluation, figures: _Figures, pictures: _Pictures) -> str:
+    """Return the page's text."""
+    environment = Environment(
+        loader=PackageLoader("medcnn.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": lambda number: f"{number:,}",
+        "estimate": _estimate,
+        "percent": _percent,
+        "plain": lambda value: _NONE if value is None else f"{value:.3f}",
+        "ratio": _ratio,
+        "share": _share,
+        "signed": _signed,
+        "stacked": _stacked,
+        "with": _with,
+    }
+    style = asset("evaluation.css")
+    reasons = sorted(found.data.reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+    return environment.get_template(
+        "evaluation.html"
+    ).render(
+        style=Markup(style),  # noqa: S704 - our own file
+        policy=policy(style),
+        found=found,
+        figures=figures,
+        pictures=pictures,
+        title=_title(found),
+        lead=_lead(found),
+        tiles=_tiles(found),
+        reasons=reasons[:MOST_REASONS],
+        names=_NAMES,
+        limits=LIMITS_OF_A_MAP,
+    )
+
+
+def _title(found: Evaluation) -> str:
+    data = Path(found.data.source).name
+    if found.model.name:
+        return f"{found.model.name} {found.model.version} on {data}"
+    return data
+
+
+def _lead(found: Evaluation) -> str:
+    """Return the evaluation in a sentence."""
+    data = found.data
+    who = f"{data.cases:,} cases"
+    if data.patients is not None:
+        who += f" of {data.patients:,} patients"
+    where = f"split {data.split}" if data.split else "all splits"
+    labels = list(found.labels)
+    what = f"{labels[0]} is"
+    if len(labels) > 1:
+        what = f"{len(labels)} labels ({found.task}) are"
+    return f"How well {what} told apart in {who} ({where})."
+
+
+def _tiles(found: Evaluation) -> list[tuple[str, str, str]]:
+    """Return the headline figures: value, words, interval."""
+    label, main = next(iter(found.labels.items()))
+    tiles = []
+    if len(found.labels) > 1 and found.macro.auroc is not None:
+        words = f"mean AUC of {len(found.macro.labels)} labels"
+        tiles.append(_tile(found.macro.auroc, words))
+    if main.auroc is not None:
+        tiles.append(_tile(main.auroc, f"AUC, {label}"))
+    if main.operating_points:
+        point = main.operating_points[0]
+        for words, value in (
+            ("sensitivity", point.sensitivity),
+            ("specificity", point.specificity),
+        ):
+            shown = f"{words}, {label}, at {point.name}"
+            tiles.append((_percent(value.value), shown, _interval(value, 100)))
+    if found.multiclass is not None:
+        right = found.multiclass.accuracy
+        tiles.append((_percent(right.value), "right class", _interval(right, 100)))
+    return tiles
+
+
+def _tile(value: Estimate, words: str) -> tuple[str, str, str]:
+    return f"{value.value:.3f}", words, _interval(value, 1)
+
+
+def _interval(value: Estimate, factor: int) -> str:
+    if value.ci95 is None:
+        return "no interval"
+    low, high = (bound * factor for bound in value.ci95)
+    digits = 1 if factor > 1 else 3
+    return f"95 % interval {low:.{digits}f} to {high:.{digits}f}"
+
+
+def _estimate(value: Estimate | None) -> str:
+    return _NONE if value is None else _with(value.value, value.ci95)
+
+
+def _with(value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None:
+        return _NONE
+    if interval is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def _signed(value: Estimate | None) -> str:
+    if value is None:
+        return _NONE
+    if value.ci95 is None:
+        return f"{value.value:+.3f}"
+    return f"{value.value:+.3f} ({value.ci95[0]:+.3f} to {value.ci95[1]:+.3f})"
+
+
+def _stacked(words: str) -> Markup:
+    """Return a number with its interval on the next line."""
+    number, bracket, interval = words.partition(" (")
+    if not bracket:
+        return escape(words)
+    return Markup("{}<br><small>{}</small>").format(number, interval.rstrip(")"))
+
+
+def _percent(value: float | None) -> str:
+    return _NONE if value is None else f"{100 * value:.1f} %"
+
+
+def _share(value: Estimate | None) -> str:
+    if value is None:
+        return _NONE
+    if value.ci95 is None:
+        return _percent(value.value)
+    low, high = (100 * bound for bound in value.ci95)
+    return f"{_percent(value.value)} ({low:.1f} to {high:.1f})"
+
+
+def _ratio(value: Estimate | None) -> str:
+    if value is None or value.ci95 is None:
+        return _NONE
+    return f"{value.value:.2f} ({value.ci95[0]:.2f} to {value.ci95[1]:.2f})"
+
+
+def _file_names(
+    found: Evaluation, rendered: Mapping[tuple[str, str], Any]
+) -> dict[tuple[str, str], str]:
+    """Return a file name for each figure that any system takes."""
+    number = {label: n for n, label in enumerate(found.labels, start=1)}
+    names = {}
+    for label, kind in rendered:
+        words = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40]
+        start = f"{number[label]:02d}-{words}-" if label else ""
+        names[label, kind] = f"{start}{kind}".replace("--", "-")
+    return names

@@ -1,0 +1,141 @@
+"""The evaluation's page and figures: complete, alone, the same again."""
+
+import html
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from predicted import make_predictions
+
+from medcnn.errors import DataError
+from medcnn.evaluation import (
+    EVALUATION,
+    Design,
+    Settings,
+    evaluate_predictions,
+    write_evaluation,
+)
+from medcnn.report.evaluation_page import write_evaluation_report
+
+HOSTILE = '<script>alert("x")</script>'
+
+
+def page_of(folder, predictions):
+    design = Design(split="all", settings=Settings(bootstrap=50))
+    write_evaluation(evaluate_predictions(predictions, design), folder / EVALUATION)
+    return write_evaluation_report(folder).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluation")
+    predictions = make_predictions(
+        labels=("abnormal", "mass"), columns={"sex": lambda p: "FM"[p % 2]}
+    )
+    return folder, page_of(folder, predictions)
+
+
+def test_every_block_names_the_item_it_answers(made):
+    _, page = made
+
+    blocks = (
+        len(re.findall(r"<h3>(?!Cases without)", page)) + page.count("<h2>What") + 2
+    )
+    assert page.count('class="items"') == blocks
+    for item in ("CLAIM 2024 item", "STARD-AI 31", "TRIPOD+AI 12e", "STARD-AI 15c"):
+        assert item in page
+
+
+def test_figures_lie_beside_the_page_as_svg_and_png(made):
+    folder, _ = made
+
+    names = {path.name for path in (folder / "figures").iterdir()}
+    kinds = "roc precision-recall calibration decision workload scores subgroups"
+    assert names == {
+        f"{start}{kind}.{suffix}"
+        for suffix in ("svg", "png")
+        for start, which in (
+            ("01-abnormal-", kinds),
+            ("02-mass-", kinds),
+            ("", "labels"),
+        )
+        for kind in which.split()
+    }
+    assert (folder / "figures/labels.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_the_same_evaluation_gives_the_same_page_and_figures(made):
+    folder, page = made
+    before = {p.name: p.read_bytes() for p in (folder / "figures").iterdir()}
+
+    write_evaluation_report(folder)
+
+    assert (folder / "report.html").read_text(encoding="utf-8") == page
+    assert {p.name: p.read_bytes() for p in (folder / "figures").iterdir()} == before
+
+
+def test_the_page_loads_and_runs_nothing(made):
+    _, page = made
+
+    class Sources(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            assert tag not in {"script", "link", "iframe", "object"}
+            for name, value in attrs:
+                assert name not in {"style", "srcset"}
+                assert not name.startswith("on")
+                assert name != "src" or value.startswith("data:")
+                assert name != "href" or value.startswith("#")
+
+    Sources().feed(page)
+    page = html.unescape(page)
+    assert "default-src 'none'" in page
+    assert "script-src 'none'" in page
+
+
+def test_hostile_names_are_shown_as_text(tmp_path):
+    made = make_predictions(
+        labels=(HOSTILE,),
+        source=HOSTILE,
+        columns={HOSTILE: lambda p: HOSTILE + str(p % 2)},
+    )
+
+    page = page_of(tmp_path, made)
+
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("case", ["one class", "equal scores", "three", "no truth"])
+def test_odd_cases_give_a_page_without_nan(tmp_path, case):
+    count = 3 if case == "three" else 12
+    truth, score = np.arange(count) % 2, np.linspace(0, 1, count)
+    changes = {
+        "one class": (np.zeros(count), score),
+        "equal scores": (truth, np.full(count, 0.5)),
+        "three": (truth, score),
+        "no truth": (np.full(count, np.nan), score),
+    }[case]
+    truth, score = (np.asarray(part, float)[:, None] for part in changes)
+    made = make_predictions(patients=count, each=1, truth=truth, score=score)
+
+    page = page_of(tmp_path, made)
+
+    assert not re.search(r"\bnan\b|\binf\b|None", re.sub(r"base64,[^\"]+", "", page))
+    assert "Limits and methods" in page
+
+
+def test_a_screening_report_loads_no_matplotlib():
+    code = "import sys, medcnn.screening; print('matplotlib' in sys.modules)"
+    command = [sys.executable, "-c", code]
+
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert told.stdout.strip() == "False"
+
+
+def test_a_folder_without_evaluation_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"evaluation.json cannot be read"):
+        write_evaluation_report(tmp_path)

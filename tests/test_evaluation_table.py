@@ -1,0 +1,143 @@
+"""predictions.csv: what is read, what is refused by row and column, what is written."""
+
+import numpy as np
+import pytest
+from predicted import make_predictions, write_rows
+
+from medcnn.errors import DataError
+from medcnn.evaluation import read_predictions, write_predictions
+
+ROW = {"case": "a", "truth:mass": "1", "probability:mass": "0.8"}
+
+
+def table(tmp_path, *changes, name="p.csv"):
+    rows = [ROW | {"case": f"c{n}"} | change for n, change in enumerate(changes)]
+    header = dict.fromkeys(key for row in rows for key in row)
+    return write_rows(tmp_path / name, [dict.fromkeys(header, "") | r for r in rows])
+
+
+def test_a_table_of_any_tool_is_read(tmp_path):
+    path = table(
+        tmp_path,
+        {"patient_id": "p1", "split": "test", "sex": "F"},
+        {"patient_id": "p2", "split": "val", "sex": "M", "truth:mass": ""},
+    )
+
+    found = read_predictions(path)
+
+    assert found.labels == ("mass",)
+    assert found.cases == ("c0", "c1")
+    assert found.patients == ("p1", "p2")
+    assert found.splits == ("test", "val")
+    assert np.isnan(found.truth[1, 0])
+    assert found.truth[0, 0] == 1
+    assert found.score.tolist() == [[0.8], [0.8]]
+    assert found.columns == {"sex": ("F", "M")}
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    made = make_predictions(labels=("a", "b"), columns={"sex": lambda p: "FM"[p % 2]})
+    made.truth[3, 1] = np.nan
+
+    write_predictions(made, tmp_path / "p.csv")
+    again = read_predictions(tmp_path / "p.csv")
+
+    np.testing.assert_array_equal(again.truth, made.truth)
+    np.testing.assert_array_equal(again.score, made.score)
+    assert again.patients == made.patients
+    assert dict(again.columns) == dict(made.columns)
+    assert again.sha256() == made.sha256()
+
+
+def test_cases_without_answer_are_written_and_read_again(tmp_path):
+    made = make_predictions(patients=3, each=1)
+    score = made.score.copy()
+    score[1] = np.nan
+    made = make_predictions(
+        patients=3,
+        each=1,
+        score=score,
+        statuses=("ok", "error", "out_of_scope"),
+        reasons=("", "cut off", "a photo"),
+    )
+
+    write_predictions(made, tmp_path / "p.csv")
+    again = read_predictions(tmp_path / "p.csv")
+
+    assert again.statuses == made.statuses
+    assert again.reasons == made.reasons
+    assert np.isnan(again.score[1, 0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probability:mass": "nan"}, r"row 3, column 'probability:mass': got 'nan'"),
+        ({"probability:mass": "inf"}, r"row 3.*got 'inf', expected a probability"),
+        ({"probability:mass": "1.2"}, r"row 3.*got '1.2'.*--scores"),
+        ({"probability:mass": ""}, r"row 3.*got ''.*out_of_scope or error"),
+        ({"probability:mass": "high"}, r"row 3.*got 'high'"),
+        ({"truth:mass": "yes"}, r"row 3, column 'truth:mass': got 'yes', expected 1"),
+        ({"split": "dev"}, r"row 3, column 'split': got 'dev', expected train"),
+        ({"status": "bad"}, r"row 3, column 'status': got 'bad', expected ok"),
+        ({"case": "c0"}, r"names case 'c0' twice, in rows 2 and 3"),
+        ({"case": ""}, r"row 3, column 'case': got nothing"),
+    ],
+)
+def test_a_wrong_cell_is_named_by_row_and_column(tmp_path, change, message):
+    with pytest.raises(DataError, match=message):
+        read_predictions(table(tmp_path, {}, change))
+
+
+def test_scores_of_any_size_are_accepted_as_scores(tmp_path):
+    path = table(tmp_path, {"probability:mass": "-3.5"}, {"probability:mass": "12"})
+
+    assert read_predictions(path, scores=True).kind == "score"
+    assert read_predictions(path, scores=True).score.tolist() == [[-3.5], [12.0]]
+
+
+def test_scores_that_are_not_finite_are_refused_even_so(tmp_path):
+    path = table(tmp_path, {"probability:mass": "nan"})
+
+    with pytest.raises(DataError, match="expected a finite number"):
+        read_predictions(path, scores=True)
+
+
+def test_columns_named_score_say_so_themselves(tmp_path):
+    rows = [{"case": "a", "truth:mass": "1", "score:mass": "-2"}]
+
+    assert read_predictions(write_rows(tmp_path / "p.csv", rows)).kind == "score"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"case": "a", "probability:mass": "1"}, "no table of predictions"),
+        ({"truth:mass": "1", "probability:mass": "1"}, "no table of predictions"),
+        ({"case": "a", "truth:m": "1", "probability:n": "1"}, "no probability:m"),
+        (ROW | {"probability:n": "1"}, "no truth:n"),
+    ],
+)
+def test_a_table_without_its_columns_is_refused(tmp_path, row, message):
+    with pytest.raises(DataError, match=message):
+        read_predictions(write_rows(tmp_path / "p.csv", [row]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("case,truth:m,probability:m\n", "holds no case"),
+        ("case,case,truth:m,probability:m\na,b,1,1\n", "same name: case"),
+        ("case,truth:m,probability:m\na,1\n", "row 2: 2 cells, the header has 3"),
+    ],
+)
+def test_a_broken_table_is_refused(tmp_path, text, message):
+    (tmp_path / "p.csv").write_text(text)
+
+    with pytest.raises(DataError, match=message):
+        read_predictions(tmp_path / "p.csv")
+
+
+def test_a_table_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(DataError, match="cannot be read as a table"):
+        read_predictions(tmp_path / "none.csv")
