@@ -21,7 +21,7 @@ def test_the_cache_holds_what_preprocessing_makes_and_is_made_once(tmp_path):
     spec = Input(shape=(20, 24), fit="stretch", cache_bits=16)
     hashes = content_hashes(table)
     made: list[int] = []
-    pixels, looks = build_cache(table, hashes, spec, tmp_path / "c", tick=made.append)
+    pixels, _looks = build_cache(table, hashes, spec, tmp_path / "c", tick=made.append)
     assert (pixels.shape, pixels.dtype, sum(made)) == ((6, 1, 20, 24), np.uint16, 6)
     picture = cv2.imread(str(table.cases[2].path), cv2.IMREAD_GRAYSCALE)
     small = cv2.resize(picture, (24, 20), interpolation=cv2.INTER_AREA)
@@ -29,7 +29,7 @@ def test_the_cache_holds_what_preprocessing_makes_and_is_made_once(tmp_path):
     expected = np.clip((small - low) / (high - low), 0, 1)
     np.testing.assert_allclose(pixels[2, 0] / 65535, expected, atol=1e-3)
     table.cases[2].path.unlink()  # not read again
-    again, seen = build_cache(table, hashes, spec, tmp_path / "c")
+    again, _seen = build_cache(table, hashes, spec, tmp_path / "c")
     np.testing.assert_array_equal(again, pixels)
 
 

@@ -51,7 +51,7 @@ def calibrate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Refit calibration and thresholds to a site; the weights stay as they are.
+    """Refit calibration and thresholds to a site; weights stay.
 
     At least 20 patients with and 20 without the main label are needed.
     """

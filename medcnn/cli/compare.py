@@ -39,7 +39,7 @@ def compare(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare two models on the same cases: DeLong's paired test, by patient."""
+    """Compare two models on the same cases by DeLong's paired test."""
     pair = _pair(data, model, predictions)
     from medcnn.assessment import Run
 

@@ -83,7 +83,7 @@ def evaluate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model as a reviewer asks for it: evaluation.json, report.html, figures.
+    """Measure a model: areas, operating points, calibration, report.
 
     Intervals take the images of a patient together. Thresholds are fixed before the
     measured cases are seen, or the report says loudly that they were not.

@@ -25,7 +25,7 @@ def report(
     *,
     as_json: Json = False,
 ) -> None:
-    """Make the report of a stored run or evaluation again, without its model.
+    """Make the report of a stored run or evaluation again.
 
     A folder without its database, such as a copy, gets a new page from its CSV files.
     """
