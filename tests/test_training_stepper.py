@@ -150,3 +150,19 @@ def test_predictions_come_in_order_and_in_smaller_parts_where_memory_lacks():
     found = predict(ask, np.arange(10), size=8, fabric=FABRIC)
     assert found[:, 0].tolist() == [2.0 * n for n in range(10)]
     assert asked == [8, 4, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"),
+    [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)],
+)
+def test_layers_compute_in_the_precision_that_was_chosen(
+    monkeypatch, precision, expected
+):
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+    monkeypatch.setitem(globals(), "FABRIC", fabric)
+    stepper, module, _ = made()
+    seen = []
+    module.network.body[0].register_forward_hook(lambda *a: seen.append(a[2].dtype))
+    step(stepper, batch())
+    assert seen == [expected]

@@ -18,7 +18,7 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 from medcnn.errors import RecipeError
 from medcnn.planning.recipe import Recipe
 
-__all__ = ["fabric_for", "half_precision", "processes"]
+__all__ = ["fabric_for", "favours_channels_last", "half_precision", "processes"]
 
 _WORTH_TILES = 4096
 _PATIENCE = timedelta(hours=6)
@@ -92,6 +92,17 @@ def half_precision(kind: str, wanted: str, cells: int) -> bool:
         found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(found.get("amx_tile")) and cells >= _WORTH_TILES
     return kind == "cuda"
+
+
+def favours_channels_last(fabric: Fabric) -> bool:
+    """Say whether a network is faster with its channels innermost in memory.
+
+    Measured for a CPU in steps of ResNet-18, 32 images: 64 x 64 in 32 bits 0.37 s
+    against 0.32 s without, in bfloat16 0.24 s against 0.26 s; 28 x 28 x 28 in 32 bits
+    1.14 s against 0.83 s, in bfloat16 0.62 s against 0.65 s.
+    """
+    half = fabric.strategy.precision.precision == "bf16-mixed"
+    return bool(half or fabric.device.type == "cuda")
 
 
 def _strategy(recipe: Recipe) -> DDPStrategy:

@@ -15,6 +15,7 @@ from medcnn.errors import RecipeError
 from medcnn.networks import Classifier
 from medcnn.training.batches import TrainingImages, feed, full_images
 from medcnn.training.curves import draw_curves, write_history
+from medcnn.training.devices import favours_channels_last
 from medcnn.training.events import append_events
 from medcnn.training.loss import MaskedCrossEntropy, positive_weights
 from medcnn.training.material import Material, epoch_plan, side_of
@@ -63,12 +64,11 @@ class Loop:
         )
         self.plan = epoch_plan(recipe, table, train)
         self.images = TrainingImages(material.pixels, truth, recipe)
-        two = recipe.input.dims == 2
-        layout = torch.channels_last if two else torch.channels_last_3d
-        network.to(memory_format=layout)  # type: ignore[call-overload]
-        self.module = ClassifierModule(network, loss, recipe)
-        self.module.begin_epoch(0)
         self.fabric = material.fabric
+        self.module = ClassifierModule(
+            network, loss, recipe, channels_last=favours_channels_last(self.fabric)
+        )
+        self.module.begin_epoch(0)
         if recipe.run.compile:
             network.compile()
         say = material.reporter.say

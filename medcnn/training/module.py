@@ -24,12 +24,25 @@ class ClassifierModule(LightningModule):
         network: From `medcnn.networks.build`.
         loss: What is minimised.
         recipe: The recipe.
+        channels_last: Whether channels lie innermost in memory: faster on a GPU and in
+            bfloat16, slower in 32 bits on a CPU.
     """
 
     def __init__(
-        self, network: Classifier, loss: MaskedCrossEntropy, recipe: Recipe
+        self,
+        network: Classifier,
+        loss: MaskedCrossEntropy,
+        recipe: Recipe,
+        *,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
+        innermost = (torch.channels_last, torch.channels_last_3d)
+        two = recipe.input.dims == 2
+        self.layout = torch.contiguous_format
+        if channels_last:
+            self.layout = innermost[0 if two else 1]
+            network.to(memory_format=self.layout)  # type: ignore[call-overload]
         self.network = network
         self.loss = loss
         self.recipe = recipe
@@ -41,8 +54,8 @@ class ClassifierModule(LightningModule):
     def logits(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         """Return the logits of another network, such as the averaged one."""
         spec = self.recipe.input
-        layout = torch.channels_last if spec.dims == 2 else torch.channels_last_3d
-        images = ((images - spec.mean) / spec.std).contiguous(memory_format=layout)
+        images = (images - spec.mean) / spec.std
+        images = images.contiguous(memory_format=self.layout)
         answer: torch.Tensor = network(images)
         return answer
 
