@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,8 @@ def _parquet(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         MissingDependencyError: If pyarrow is not installed.
     """
     try:
-        import pyarrow as pa
-        from pyarrow import parquet
+        pa: Any = import_module("pyarrow")
+        parquet: Any = import_module("pyarrow.parquet")
     except ModuleNotFoundError as error:
         msg = f"{path} is a Parquet table, and pyarrow is not installed"
         hint = "Add it: pip install 'medcnn-imaging[parquet]', or give a CSV."
