@@ -3,6 +3,7 @@
 import shutil
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,28 @@ def tool():
         return path
 
     return find
+
+
+@dataclass
+class Done:
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def medcnn(capsys, monkeypatch):
+    """Run the command line in this process, which has its libraries loaded."""
+    from medcnn.cli import app
+
+    monkeypatch.delenv("MEDCNN_DEBUG", raising=False)
+
+    def run(*words):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            app([str(word) for word in words], prog_name="medcnn")
+        return Done(ended.value.code or 0, *capsys.readouterr())
+
+    return run

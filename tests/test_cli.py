@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -15,7 +14,6 @@ import pytest
 from bundles import make_bundle
 
 import medcnn as package
-from medcnn.cli import app
 
 VERBS = (
     "screen",
@@ -46,29 +44,6 @@ def process(*words):
         check=False,
         timeout=120,
     )
-
-
-@dataclass
-class Done:
-    """How a command ended, and what it said."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def medcnn(capsys, monkeypatch):
-    """Run the command line in this process, which has its libraries loaded."""
-    monkeypatch.delenv("MEDCNN_DEBUG", raising=False)
-
-    def run(*words):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app([str(word) for word in words], prog_name="medcnn")
-        return Done(ended.value.code or 0, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,31 +9,7 @@ import pytest
 from bundles import make_bundle
 from predicted import make_predictions, write_rows
 
-from medcnn.cli import app
 from medcnn.evaluation import write_predictions
-
-
-@dataclass
-class Done:
-    """How a command ended, and what it said."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def medcnn(capsys, monkeypatch):
-    """Run the command line in this process, which has its libraries loaded."""
-    monkeypatch.delenv("MEDCNN_DEBUG", raising=False)
-
-    def run(*words):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app([str(word) for word in words], prog_name="medcnn")
-        return Done(ended.value.code or 0, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture

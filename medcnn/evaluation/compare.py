@@ -1,19 +1,17 @@
 """Two models on the same cases."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from medcnn.errors import DataError, UndefinedMetricError
 from medcnn.evaluation.evaluate import measured_part
+from medcnn.evaluation.measures import Estimate, Record
 from medcnn.evaluation.predictions import Predictions
-from medcnn.evaluation.records import Estimate
+from medcnn.evaluation.records import write_record
 from medcnn.metrics.roc import paired_difference
-from medcnn.outputs import write_whole
 
 __all__ = [
     "COMPARISON",
@@ -28,11 +26,7 @@ COMPARISON = "comparison.json"
 _NAMED = 3
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class LabelComparison(_Record):
+class LabelComparison(Record):
     """Two areas under the ROC curve and how far they are apart.
 
     Attributes:
@@ -52,7 +46,7 @@ class LabelComparison(_Record):
     note: str = ""
 
 
-class Comparison(_Record):
+class Comparison(Record):
     """All of comparison.json.
 
     Attributes:
@@ -128,13 +122,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     Raises:
         OutputError: If it cannot be written.
     """
-    text = json.dumps(
-        comparison.model_dump(mode="json"),
-        indent=1,
-        ensure_ascii=False,
-        allow_nan=False,
-    )
-    write_whole(path, (text + "\n").encode())
+    write_record(comparison, path)
 
 
 def _in_order_of(first: Predictions, second: Predictions) -> Predictions:

@@ -56,6 +56,7 @@ __all__ = [
     "WorstCase",
     "read_evaluation",
     "write_evaluation",
+    "write_record",
 ]
 
 EVALUATION = "evaluation.json"
@@ -165,8 +166,17 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     Raises:
         OutputError: If it cannot be written.
     """
+    write_record(evaluation, path)
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write a record as JSON, whole; equal records give equal bytes.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
     text = json.dumps(
-        evaluation.model_dump(mode="json"),
+        record.model_dump(mode="json"),
         indent=1,
         ensure_ascii=False,
         allow_nan=False,
