@@ -11,6 +11,8 @@ from medcnn.dataset.leaks import (
     refuse_leaks,
 )
 from medcnn.dataset.looks import Look, Looks, look_at, read_looks, write_looks
+from medcnn.dataset.place_columns import boxes_cell
+from medcnn.dataset.places import Box, Place
 from medcnn.dataset.split import (
     assign_splits,
     content_hashes,
@@ -23,14 +25,17 @@ __all__ = [
     "LEFT_OUT",
     "SPLITS",
     "TEST",
+    "Box",
     "Case",
     "CaseTable",
     "Leaks",
     "Look",
     "Looks",
+    "Place",
     "Twin",
     "assign_folds",
     "assign_splits",
+    "boxes_cell",
     "content_hashes",
     "contradictions",
     "data_sha256",

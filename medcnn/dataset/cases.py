@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from medcnn.dataset.places import Place
 from medcnn.errors import DataError
 
 __all__ = ["LEFT_OUT", "SPLITS", "Case", "CaseTable", "Kind"]
@@ -30,6 +31,7 @@ class Case:
         patient_id: Whose image it is, None where nothing says.
         split: train, val or test, or `LEFT_OUT`; None where nothing says.
         attributes: The table's other columns: what subgroups are made of.
+        places: Where in the image labels are, as far as that is known.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class Case:
     patient_id: str | None = None
     split: str | None = None
     attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    places: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,14 @@ def content_hashes(table: CaseTable) -> tuple[str, ...]:
 
 
 def data_sha256(table: CaseTable, hashes: Sequence[str]) -> str:
-    """Return one checksum of all contents, truths, patients and splits."""
+    """Return one checksum of all contents, truths, places, patients and splits."""
     digest = hashlib.sha256(repr((table.labels, table.activation)).encode())
     for case, content in zip(table.cases, hashes, strict=True):
         facts = (content, sorted(case.truth.items()), case.patient_id, case.split)
         digest.update(repr((*facts, sorted(case.attributes.items()))).encode())
+        for label, place in sorted(case.places.items()):
+            mask = _content_hash(place.mask) if place.mask else ""
+            digest.update(repr((label, place.boxes, mask)).encode())
     return digest.hexdigest()
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from medcnn.dataset.cases import SPLITS, Case, CaseTable, Kind
 from medcnn.dataset.data_set import read_data_set
 from medcnn.dataset.order import in_order
+from medcnn.dataset.place_columns import is_place, read_places, refuse_unknown_places
 from medcnn.dataset.rows import Numbered, Origin, Row, folder_rows, table_rows
 from medcnn.errors import DataError, ReadError
 from medcnn.io import status_of
@@ -32,9 +33,10 @@ def read_cases(
     Args:
         data: A table (CSV, TSV, Parquet) with `path` (relative to it) and either one
             column for each label (1, 0, blank = unknown) or one `label` column with
-            class names; optionally patient_id and split; other columns become
-            attributes. Or a folder, or a .npz with train_images, train_labels and so
-            on, as MedMNIST's.
+            class names; optionally patient_id and split, and bbox:<label> and
+            mask:<label> that say where in the image a label is (see
+            `medcnn.dataset.place_columns`); other columns become attributes. Or a
+            folder, or a .npz with train_images, train_labels and so on, as MedMNIST's.
         labels: The labels or classes to use, the main one first; none means all: each
             column that holds nothing but 1, 0 and blanks, or all class names.
         attributes: Columns that are no labels although they hold only 1, 0 and blanks.
@@ -58,8 +60,12 @@ def read_cases(
         raise DataError(msg)
     _refuse_hidden_patients(origin, rows[0][1], attributes)
     names, activation = _choose_labels(origin, rows, labels, attributes)
+    header = rows[0][1]
+    classes = {row.get("label", "") for _, row in rows}
+    refuse_unknown_places(origin, header, (*names, *header, *sorted(classes - {""})))
     parse = _class_truth if activation == "softmax" else _column_truth
     taken = {*_RESERVED, *(names if activation == "sigmoid" else ())}
+    taken |= set(filter(is_place, header))
     cases = [
         _make_case(origin, number, row, parse(origin, number, row, names), taken)
         for number, row in rows
@@ -86,7 +92,9 @@ def _choose_labels(
         found = {row["label"] for _, row in rows} - {""}
         order = in_order(sorted(found))
         return _known(origin, labels, order, "class"), "softmax"
-    candidates = tuple(name for name in header if name not in _RESERVED[:3])
+    candidates = tuple(
+        name for name in header if name not in _RESERVED[:3] and not is_place(name)
+    )
     if labels:
         return _known(origin, labels, candidates, "column"), "sigmoid"
     found_columns = tuple(
@@ -201,6 +209,7 @@ def _make_case(
         patient_id=row.get("patient_id") or None,
         split=split,
         attributes=MappingProxyType({k: v for k, v in row.items() if k not in taken}),
+        places=read_places(origin, number, row, tuple(truth), is_there=_is_there),
     )
 
 
