@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from medcnn.bands import BandScore
 from medcnn.gate import GateRules
 from medcnn.preprocessing import Preprocessing
 
@@ -144,6 +145,7 @@ class BundleSpec(_Record):
         temperature: For softmax only; None is 1.
         site: What calibration and thresholds were fitted to after training; None if
             they are still those of training.
+        bands: What both thresholds of the main label achieved on held-out cases.
         heatmap_span: How many log-odds above the flag threshold a spot must lie to get
             the hottest display colour; None if it was not measured.
         files: SHA-256 of every other file of the bundle.
@@ -166,6 +168,7 @@ class BundleSpec(_Record):
     gate: GateRules = GateRules()
     training: TrainingFacts
     evaluation: tuple[Score, ...] = ()
+    bands: tuple[BandScore, ...] = ()
     heatmap_span: float | None = Field(default=None, gt=0)
     files: dict[str, str]
 

@@ -263,6 +263,16 @@ def test_a_site_gets_probabilities_and_thresholds_and_the_same_weights(
     assert told.probabilities["abnormal"] == pytest.approx(expected, abs=1e-3)
 
 
+def test_what_the_new_thresholds_achieve_is_kept(table, model, tmp_path):
+    found = medcnn.calibrate(model, table, output=tmp_path / "site", run=RUN)
+
+    spec = found.bundle.spec
+    flag, review = spec.bands
+    assert flag.threshold == spec.operating_points[0].flag
+    assert flag.tp + flag.fn + flag.fp + flag.tn == COUNT
+    assert review.sensitivity[0] >= 0.95
+
+
 def test_what_it_was_calibrated_on_is_in_its_facts_and_card(table, model, tmp_path):
     found = medcnn.calibrate(
         model, table, output=tmp_path / "site", review="specificity 0.5", run=RUN

@@ -109,6 +109,15 @@ def test_a_bar_has_the_length_of_its_probability_and_both_marks(tmp_path, rows):
 # ------------------------------------------------------------------- hostility
 
 
+def test_what_the_order_would_miss_is_said_or_that_nobody_knows(tmp_path, rows):
+    page = Page(write_report(make_run(tmp_path, rows)))
+
+    words = " ".join(page.text.split())
+    assert "Nothing is hidden, deleted or moved at the source" in words
+    assert "the model carries no counts for this threshold" in words
+    assert "3 (75 %)" in words
+
+
 def test_hostile_names_become_text_and_make_no_elements(tmp_path, rows):
     tame = Page(write_report(make_run(tmp_path / "tame", rows)))
     evil = [make_row(1, probability=0.9, path=HOSTILE, patient_id=HOSTILE), *rows[1:]]

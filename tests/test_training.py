@@ -104,6 +104,16 @@ def test_the_review_threshold_finds_95_percent_on_val(blobs, made):
     assert model.spec.calibration[0].label == "blob"
 
 
+def test_what_both_thresholds_achieve_is_kept_with_the_model(made, held_out):
+    truth, told = held_out
+    bands = [band for band in Model.open(made).spec.bands if band.data == "test"]
+    flag, review = (band for band in bands if band.subgroup == "all")
+    for band in (flag, review):
+        called = told >= band.threshold
+        assert band.tp == (called & (truth == 1)).sum()
+        assert band.tn == (~called & (truth == 0)).sum()
+
+
 def test_the_gate_accepts_what_it_was_trained_on_and_knows_its_limit(blobs, made):
     model = Model.open(made)
     assert model.spec.gate.min_side == 36  # the training images' own shortest side

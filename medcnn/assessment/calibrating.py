@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from medcnn.assessment.answers import Answered
 from medcnn.assessment.evaluating import Run, rule_of, run_model
+from medcnn.bands import BandScore
 from medcnn.bundle import (
     CARD,
     Bundle,
@@ -22,6 +23,7 @@ from medcnn.bundle import (
 )
 from medcnn.errors import DataError
 from medcnn.evaluation import Design, Predictions, threshold_by
+from medcnn.evaluation.bands import band_scores
 from medcnn.metrics.calibration import platt, temperature
 from medcnn.model import Model, probabilities_of
 
@@ -100,9 +102,13 @@ def calibrate(  # noqa: PLR0913 - a main entry; all but three have a default
     again = _probabilities(spec, material.answered)
     points = _points(spec, again, enough, {"flag": flag, "review": review}, site_name)
     site = _site(told, site_name, enough)
-    spec = spec.model_copy(
-        update={"operating_points": points, "site": site, "evaluation": ()}
-    )
+    changes: dict[str, object] = {
+        "operating_points": points,
+        "site": site,
+        "evaluation": (),
+    }
+    changes["bands"] = _bands(again, points[0], site_name)
+    spec = spec.model_copy(update=changes)
     warnings = tuple(_warnings(told, enough))
     card = _card(opened, spec, kept, warnings)
     bundle = derive_bundle(
@@ -235,6 +241,26 @@ def _site(told: Predictions, site: str, labels: Sequence[str]) -> SiteFacts:
         cases=len(part),
         patients=len(set(part.patients)) if part.has_patients else None,
         labels=tuple(labels),
+    )
+
+
+def _bands(
+    told: Predictions, point: OperatingPoint, site: str
+) -> tuple[BandScore, ...]:
+    """Count what the main label's thresholds achieve on the cases they were fitted to.
+
+    Thresholds that were kept are counted too: on these cases they are as new as any.
+    """
+    if point.label not in told.labels:
+        return ()
+    place = told.labels.index(point.label)
+    return band_scores(
+        told.truth[:, place],
+        told.score[:, place],
+        told.clusters,
+        point=point,
+        data=f"{site}, which they were fitted to",
+        groups={"all": told.counts_for(point.label)},
     )
 
 

@@ -16,6 +16,7 @@ from medcnn.report.cards import card_of, state_of
 from medcnn.report.figures import gradient, histogram
 from medcnn.report.markup import asset, policy
 from medcnn.report.pictures import Embedder, beside
+from medcnn.report.workload import workload
 from medcnn.results import LIMITS_OF_A_MAP, Status
 from medcnn.worklist import (
     ERRORS,
@@ -90,7 +91,8 @@ def _render(run: _Run) -> str:
         lstrip_blocks=True,
     )
     environment.filters["count"] = lambda number: f"{number:,}"
-    style, script = asset("report.css"), asset("report.js")
+    style = asset("report.css") + asset("panels.css")
+    script = asset("report.js")
     return environment.get_template("report.html").render(
         style=Markup(style),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704
@@ -120,6 +122,7 @@ def _content(run: _Run) -> dict[str, Any]:
         "cards": cards,
         "embedded": embedder.embedded,
         "states": _states(record),
+        "workload": workload(record),
         "histogram": histogram(scores, review=review, flag=flag),
         "stops": gradient(record.heatmap.colours, record.heatmap.opacity),
         "limits": LIMITS_OF_A_MAP,

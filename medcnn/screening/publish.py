@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from medcnn.bundle import Bundle
+from medcnn.bundle import Bundle, BundleSpec, Score
 from medcnn.errors import OutputError
 from medcnn.model import Model
 from medcnn.results import Band, Status
@@ -124,6 +124,7 @@ def version_of(package: str) -> str:
 
 def _model_record(bundle: Bundle) -> ModelRecord:
     spec = bundle.spec
+    measured = _main_score(spec)
     return ModelRecord(
         name=spec.name,
         version=spec.version,
@@ -134,7 +135,27 @@ def _model_record(bundle: Bundle) -> ModelRecord:
         reviews={point.label: point.review for point in spec.operating_points},
         ood_limit=spec.gate.ood_limit,
         card=bundle.card(),
+        bands=spec.bands,
+        auroc=None if measured is None else (measured.auroc, *measured.ci95),
+        auroc_data="" if measured is None else _where(measured),
     )
+
+
+def _main_score(spec: BundleSpec) -> Score | None:
+    """Return the main label's score on what its thresholds were chosen on, or on all.
+
+    Of several data sets test comes first.
+    """
+    chosen_on = spec.operating_points[0].chosen_on
+    found = [score for score in spec.evaluation if score.label == spec.labels[0]]
+    special = [s for s in found if s.subgroup != "all" and s.subgroup in chosen_on]
+    among = special or [score for score in found if score.subgroup == "all"]
+    among.sort(key=lambda score: score.data != "test")
+    return among[0] if among else None
+
+
+def _where(score: Score) -> str:
+    return score.data if score.subgroup == "all" else f"{score.data}, {score.subgroup}"
 
 
 def _record(setting: dict[str, Any], store: Store) -> RunRecord:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.torch import load_file
 
+from medcnn.bands import BandScore
 from medcnn.baselines import Comparison
 from medcnn.bundle import CARD, Bundle, BundleSpec, Score
 from medcnn.dataset import CaseTable, fold_table
@@ -29,6 +30,7 @@ from medcnn.training.material import Material
 from medcnn.training.measure import (
     Achieved,
     achieved,
+    bands,
     calibrations,
     operating_points,
     scores,
@@ -327,15 +329,18 @@ def _measure(
     """Measure val and test; nothing is decided here."""
     found: list[Score] = []
     calls: list[Achieved] = []
+    counted: list[BandScore] = []
     refused = {}
     for name, answers in parts.items():
         told = answers.probabilities(spec, bundle)
         found += scores(answers, told, recipe, name)
         calls += achieved(answers, told, recipe, spec.operating_points[0], name)
+        counted += bands(answers, told, recipe, spec.operating_points[0], name)
         reasons = [reason for reason in answers.reasons if reason]
         refused[name] = (len(reasons), len(answers.reasons), sorted(set(reasons))[:3])
     findings = Findings(tuple(calls), refused, None)
-    return spec.model_copy(update={"evaluation": tuple(found)}), findings
+    measured = {"evaluation": tuple(found), "bands": tuple(counted)}
+    return spec.model_copy(update=measured), findings
 
 
 def _some_of_train(material: Material) -> CaseTable:

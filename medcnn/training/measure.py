@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from medcnn.bands import BandScore
 from medcnn.bundle import Calibration, OperatingPoint, Score
 from medcnn.dataset import CaseTable
 from medcnn.errors import UndefinedMetricError
+from medcnn.evaluation.bands import band_scores
 from medcnn.metrics.calibration import platt
 from medcnn.metrics.classes import cluster_codes
 from medcnn.metrics.operating import (
@@ -27,6 +29,7 @@ from medcnn.training.answers import Answers
 __all__ = [
     "Achieved",
     "achieved",
+    "bands",
     "calibrations",
     "operating_points",
     "patients_of",
@@ -157,6 +160,25 @@ def achieved(
                 continue
             found.append(Achieved(data, name, band, counts))
     return tuple(found)
+
+
+def bands(
+    answers: Answers,
+    probabilities: FloatArray,
+    recipe: Recipe,
+    point: OperatingPoint,
+    data: str,
+) -> tuple[BandScore, ...]:
+    """Count both thresholds of the main label on the whole and on what decided."""
+    table = answers.table
+    return band_scores(
+        table.truth()[:, 0],
+        probabilities[:, 0],
+        patients_of(table),
+        point=point,
+        data=data,
+        groups=dict(_groups(table, recipe)[0]),
+    )
 
 
 def _groups(table: CaseTable, recipe: Recipe) -> tuple[Groups, Groups]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from medcnn.bands import BandScore
 from medcnn.errors import DataError
 from medcnn.outputs import write_whole
 
@@ -31,6 +32,10 @@ class ModelRecord(_Record):
         thresholds: Flag threshold of each label, the main label first.
         reviews: Review threshold of each label.
         card: Text of its CARD.md; empty if it has none.
+        bands: What both thresholds of the main label achieved on held-out cases.
+        auroc: The main label's area under the ROC curve there, with its interval;
+            None if the bundle does not say it.
+        auroc_data: The cases it was measured on.
     """
 
     name: str
@@ -42,6 +47,9 @@ class ModelRecord(_Record):
     reviews: dict[str, float]
     ood_limit: float | None
     card: str
+    bands: tuple[BandScore, ...] = ()
+    auroc: tuple[float, float, float] | None = None
+    auroc_data: str = ""
 
 
 class HeatmapScale(_Record):
