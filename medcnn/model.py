@@ -11,7 +11,7 @@ import numpy.typing as npt
 from medcnn.bundle import Bundle, BundleSpec, open_bundle
 from medcnn.engines import Engine, EngineName, Outputs, open_engine
 from medcnn.errors import BundleError, DataError, EngineError, GeometryError
-from medcnn.gate import look_at_facts, look_at_features
+from medcnn.gate import look_at_facts, look_at_features, look_at_pattern
 from medcnn.image import Image
 from medcnn.preprocessing import Prepared
 from medcnn.results import Band, Prediction
@@ -54,7 +54,10 @@ def prepare(spec: BundleSpec, image: Image) -> Prepared | str:
     """
     _refuse_nan(image)
     reason = look_at_facts(spec.gate, image, dims=spec.input.dims)
-    return reason or _tensor_of(spec, image)
+    if reason:
+        return reason
+    prepared = _tensor_of(spec, image)
+    return look_at_pattern(spec.gate, prepared.tensor) or prepared
 
 
 def _tensor_of(spec: BundleSpec, image: Image) -> Prepared:
@@ -161,7 +164,8 @@ class Model:
         if image.dims != self.spec.input.dims:
             raise GeometryError(facts, hint="Name an image that the model is for.")
         prepared = _tensor_of(self.spec, image)
-        answer = next(self.stream([prepared.tensor], reasons=[facts]))
+        reason = facts or look_at_pattern(self.spec.gate, prepared.tensor)
+        answer = next(self.stream([prepared.tensor], reasons=[reason]))
         return answer, prepared
 
     def stream(

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from medcnn.bundle import Bundle, BundleSpec
 from medcnn.dataset import CaseTable
 from medcnn.engines import Outputs, open_engine
-from medcnn.gate import GateRules, look_at_facts
+from medcnn.gate import GateRules, Pattern, fit_pattern, look_at_facts
+from medcnn.gate.pattern import cells_of
 from medcnn.image import Image
 from medcnn.io import load
 from medcnn.model import Model
@@ -31,6 +32,7 @@ class Answers:
         peaks: The head's highest sum of any cell for the main label, (N,).
         reasons: Why the gate's rules refuse a case by its facts; "" if they do not.
         smallest: The shortest side of all images, in pixels.
+        pattern: What the prepared images have in common, if they do.
     """
 
     table: CaseTable
@@ -39,6 +41,7 @@ class Answers:
     peaks: npt.NDArray[np.float32]
     reasons: tuple[str, ...]
     smallest: int
+    pattern: Pattern | None = None
 
     def probabilities(self, spec: BundleSpec, bundle: Bundle) -> FloatArray:
         """Return (N, L) as `Model` makes them, with the calibration of `spec`."""
@@ -81,12 +84,14 @@ def ask(
         ReadError: If a file cannot be read any more.
     """
     engine = open_engine(bundle)
-    spec, reasons, sides = bundle.spec, [], []
+    spec, reasons, sides, cells = bundle.spec, [], [], []
 
     def prepare(image: Image) -> npt.NDArray[np.float32]:
         reasons.append(look_at_facts(rules, image, dims=spec.input.dims))
         sides.append(min(image.shape[:2]))
-        return spec.preprocessing.apply(image).tensor
+        tensor = spec.preprocessing.apply(image).tensor
+        cells.append(cells_of(tensor))
+        return tensor
 
     row = bundle.head()[0][0]
     logits, features, peaks = [], [], []
@@ -99,4 +104,10 @@ def ask(
             peaks.append(np.tensordot(row, outputs.features, axes=1).max())
             tick(1, engine.name)
     told = np.array(logits), np.array(features), np.array(peaks, np.float32)
-    return Answers(table, *told, reasons=tuple(reasons), smallest=min(sides))
+    return Answers(
+        table,
+        *told,
+        reasons=tuple(reasons),
+        smallest=min(sides),
+        pattern=fit_pattern(cells),
+    )

@@ -290,6 +290,9 @@ def _rules(recipe: Recipe, train: Answers) -> GateRules:
         changes["min_side"] = min(rules.min_side, train.smallest)
     if "colour" not in stated:
         changes["colour"] = recipe.input.channels > 1
+    if "pattern" not in stated and train.pattern is not None:
+        changes["pattern"] = train.pattern.cells
+        changes["pattern_limit"] = train.pattern.limit
     return rules.model_copy(update=changes)
 
 
