@@ -41,12 +41,15 @@ def made(tmp_path_factory):
 def test_every_block_names_the_item_it_answers(made):
     _, page = made
 
-    blocks = (
-        len(re.findall(r"<h3>(?!Cases without)", page)) + page.count("<h2>What") + 2
-    )
+    blocks = len(re.findall(r"<h3>(?!Cases without|Checklist)", page))
+    blocks += page.count("<h2>What") + 2
     assert page.count('class="items"') == blocks
-    for item in ("CLAIM 2024 item", "STARD-AI 31", "TRIPOD+AI 12e", "STARD-AI 15c"):
+    for item in ("CLAIM 2024 items 28, 29, 38", "STARD-AI items 15c, 31"):
         assert item in page
+    for item in ("TRIPOD+AI 12e", "CLAIM 2024 38", "TRIPOD+AI 23a*"):
+        assert f'<th scope="row">{item}</th>' in page
+    assert "STARD-AI 19</th>" in page
+    assert "CLAIM 2024 31" not in page  # no heatmaps: there was no model
 
 
 def test_figures_lie_beside_the_page_as_svg_and_png(made):

@@ -1,21 +1,15 @@
-"""Whether probabilities mean what they say, and whether acting on them helps."""
-
-import numpy as np
+"""Whether probabilities mean what they say."""
 
 from medcnn.errors import UndefinedMetricError
 from medcnn.evaluation.discrimination import Side
-from medcnn.evaluation.records import Calibration, CalibrationBin, NetBenefit
+from medcnn.evaluation.records import Calibration, CalibrationBin
 from medcnn.metrics.calibration import brier_parts, slope_intercept
-from medcnn.metrics.decision import net_benefit
 from medcnn.metrics.reliability import expected_calibration_error, reliability
 
-__all__ = ["measure_calibration", "net_benefits"]
+__all__ = ["measure_calibration"]
 
 BINS = 10
 """Bins of equally many cases of the reliability diagram."""
-
-THRESHOLDS = np.linspace(0.01, 0.99, 99)
-"""Threshold probabilities of the decision curve."""
 
 
 def measure_calibration(side: Side, undefined: dict[str, str]) -> Calibration | None:
@@ -51,19 +45,9 @@ def measure_calibration(side: Side, undefined: dict[str, str]) -> Calibration | 
                 ci95=(found.low, found.high),
                 n=found.cases,
             )
-            for found in reliability(truth, probability, BINS, by="count")
+            for found in reliability(
+                truth, probability, BINS, by="count", cluster=side.clusters
+            )
         ),
         note=note,
     )
-
-
-def net_benefits(side: Side) -> tuple[NetBenefit, ...]:
-    """Return the decision curve."""
-    found = net_benefit(side.truth, side.score, THRESHOLDS)
-    rows = zip(
-        found.threshold.round(2).tolist(),
-        found.model.tolist(),
-        found.treat_all.tolist(),
-        strict=True,
-    )
-    return tuple(NetBenefit(threshold=t, model=m, all=a) for t, m, a in rows)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.evaluation.records import Curve, Histogram
+from medcnn.evaluation.records import Curve, Histogram, NetBenefit, Workload
+from medcnn.evaluation.resampling import Counts, Ranked, band, resample, samples_for
+from medcnn.evaluation.usefulness import THRESHOLDS, Acting, Reading
 
-__all__ = ["histogram", "roc_and_precision", "thinned"]
+__all__ = ["Curves", "draw_curves", "histogram", "thinned"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -17,40 +19,27 @@ MOST_POINTS = 300
 BINS = 40
 
 _GRID = np.linspace(0, 1, 51)
-_SAMPLES = 500
-_LARGE = 100_000
-_SAMPLES_OF_LARGE = 100
 
 
-@dataclass(frozen=True, eq=False)
-class _Sorted:
-    """Cases by falling score.
+@dataclass(frozen=True)
+class Curves:
+    """All curves of a label; the decision curve is empty for scores."""
 
-    Attributes:
-        truth: (N,).
-        cluster: Number of each case's cluster, (N,).
-        ends: The last case of each run of equal scores, (T,).
-    """
-
-    truth: FloatArray
-    cluster: npt.NDArray[np.intp]
-    ends: npt.NDArray[np.intp]
-
-    def counts(self, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
-        """Return true and false calls at each distinct score, (T,)."""
-        weight = np.ones(self.truth.size) if weights is None else weights[self.cluster]
-        true = np.cumsum(weight * self.truth)[self.ends]
-        false = np.cumsum(weight * (1 - self.truth))[self.ends]
-        return true, false
+    roc: Curve
+    precision_recall: Curve
+    workload: Workload
+    net_benefit: tuple[NetBenefit, ...]
 
 
-def roc_and_precision(
+def draw_curves(
     truth: FloatArray,
     score: FloatArray,
     cluster: npt.NDArray[np.intp],
     rng: np.random.Generator,
-) -> tuple[Curve, Curve]:
-    """Return the ROC curve and the precision-recall curve, with pointwise bands.
+    *,
+    is_probability: bool,
+) -> Curves:
+    """Return all curves, with pointwise bands.
 
     The bands hold the middle 95 % of the curves of resampled clusters.
 
@@ -59,20 +48,25 @@ def roc_and_precision(
         score: (N,).
         cluster: Number of each case's cluster, (N,).
         rng: Draws the samples.
-
-    References:
-        [1] Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+        is_probability: Whether scores are probabilities, so that a decision curve
+            exists.
     """
-    order = np.argsort(-score, kind="stable")
-    falling = score[order]
-    ends = np.append(np.flatnonzero(np.diff(falling)), falling.size - 1)
-    cases = _Sorted(truth[order], cluster[order], ends)
-    true, false = cases.counts(None)
-    rows = _SAMPLES if truth.size <= _LARGE else _SAMPLES_OF_LARGE
-    rocs, precisions = _resampled(cases, rows, rng)
-    x, y = _roc(true, false)
-    recall, precision = _precision(true, false)
-    return _curve(x, y, rocs), _curve(recall, precision, precisions)
+    codes = np.unique(cluster, return_inverse=True)[1].astype(np.intp).ravel()
+    ranked = Ranked.of(truth, score, codes)
+    counts, reading = ranked.counts(), Reading(_GRID)
+    acting = Acting.of(ranked, THRESHOLDS if is_probability else np.empty(0))
+    wanted = [_roc_on_grid, _precision_on_grid, reading.row, acting.row]
+    rocs, precisions, reads, benefits = resample(
+        ranked, wanted, samples_for(truth.size), rng
+    )
+    x, y = _roc(counts)
+    recall, precision = _precision(counts)
+    return Curves(
+        roc=_curve(x, y, rocs),
+        precision_recall=_curve(recall, precision, precisions),
+        workload=reading.record(counts, reads, thinned),
+        net_benefit=acting.record(counts, benefits),
+    )
 
 
 def histogram(
@@ -103,51 +97,39 @@ def thinned(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     return x[at], y[at]
 
 
-def _roc(true: FloatArray, false: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _roc(counts: Counts) -> tuple[FloatArray, FloatArray]:
+    false, true = counts.false, counts.true
     return np.append(0.0, false / false[-1]), np.append(0.0, true / true[-1])
 
 
-def _precision(true: FloatArray, false: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _precision(counts: Counts) -> tuple[FloatArray, FloatArray]:
     """Return recall and precision; the curve begins at recall 0 with its first."""
-    called = true + false
+    called = counts.true + counts.false
     at = called > 0
-    recall, precision = true[at] / true[-1], true[at] / called[at]
+    recall = counts.true[at] / counts.true[-1]
+    precision = counts.true[at] / called[at]
     return np.append(0.0, recall), np.append(precision[0], precision)
 
 
-def _resampled(
-    cases: _Sorted, samples: int, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
-    """Return both curves of resampled clusters on the grid, (S, 51) each."""
-    clusters = int(cases.cluster.max()) + 1
-    rocs, precisions = [], []
-    for _ in range(samples):
-        drawn = rng.integers(0, clusters, clusters)
-        weights = np.bincount(drawn, minlength=clusters).astype(np.float64)
-        true, false = cases.counts(weights)
-        if true[-1] == 0 or false[-1] == 0:
-            continue
-        x, y = _roc(true, false)
-        rocs.append(_highest_at(x, y))
-        recall, precision = _precision(true, false)
-        at = np.minimum(np.searchsorted(recall, _GRID), recall.size - 1)
-        precisions.append(precision[at])
-    empty = np.empty((0, _GRID.size))
-    return np.array(rocs or empty), np.array(precisions or empty)
-
-
-def _highest_at(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Return a rising curve on the grid; of several values at one x the highest."""
+def _roc_on_grid(counts: Counts) -> FloatArray:
+    """Return the sensitivity on the grid; of several values at one x the highest."""
+    x, y = _roc(counts)
     last = np.append(np.flatnonzero(np.diff(x)), x.size - 1)
     return np.asarray(np.interp(_GRID, x[last], y[last]))
+
+
+def _precision_on_grid(counts: Counts) -> FloatArray:
+    """Return the precision on the grid of recalls."""
+    recall, precision = _precision(counts)
+    at = np.minimum(np.searchsorted(recall, _GRID), recall.size - 1)
+    return np.asarray(precision[at])
 
 
 def _curve(x: FloatArray, y: FloatArray, sampled: FloatArray) -> Curve:
     x, y = thinned(x, y)
     shown = {"x": x.round(6).tolist(), "y": y.round(6).tolist()}
-    if len(sampled) < 20:
+    edges = band(sampled)
+    if edges is None:
         return Curve(**shown)
-    low, high = np.percentile(sampled, [2.5, 97.5], axis=0).round(6)
-    return Curve(
-        **shown, band_x=_GRID.round(6).tolist(), low=low.tolist(), high=high.tolist()
-    )
+    low, high = (edge.round(6).tolist() for edge in edges)
+    return Curve(**shown, band_x=_GRID.round(6).tolist(), low=low, high=high)

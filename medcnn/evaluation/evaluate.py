@@ -96,7 +96,7 @@ def evaluate_predictions(
         scores=part.kind,
         task=_task(part),
         labels=labels,
-        macro=measure_macro(part, labels),
+        macro=measure_macro(part, labels, design.settings),
         multiclass=measure_classes(part),
         accuracy=measure_accuracy(part),
         warnings=tuple(_warnings(part, labels, split)),

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.evaluation.calibrated import measure_calibration, net_benefits
-from medcnn.evaluation.curves import histogram, roc_and_precision, thinned
+from medcnn.evaluation.calibrated import measure_calibration
+from medcnn.evaluation.curves import Curves, draw_curves, histogram
 from medcnn.evaluation.discrimination import (
     Settings,
     Side,
@@ -18,17 +18,9 @@ from medcnn.evaluation.discrimination import (
 from medcnn.evaluation.indeterminate import measure_indeterminate
 from medcnn.evaluation.operating import measure_point
 from medcnn.evaluation.predictions import Predictions
-from medcnn.evaluation.records import (
-    Curve,
-    GalleryCase,
-    Histogram,
-    LabelResult,
-    Workload,
-    WorkloadPoint,
-)
+from medcnn.evaluation.records import GalleryCase, LabelResult
 from medcnn.evaluation.rules import Point
 from medcnn.evaluation.subgroups import Group, Sides, measure_groups
-from medcnn.metrics.workload import workload_at, workload_curve
 
 __all__ = ["measure_label"]
 
@@ -60,7 +52,7 @@ def measure_label(
     undefined: dict[str, str] = {}
     auroc = area(side, undefined)
     is_probability = predictions.kind == "probability"
-    roc, precision, workload, bars = _curves(side, is_probability=is_probability)
+    curves = _curves(side, is_probability=is_probability)
     threshold = points[0].threshold if points else None
     sides = Sides(truth, score, side.clusters, predictions.has_patients, threshold)
     column = predictions.truth[:, predictions.labels.index(label)]
@@ -81,43 +73,26 @@ def measure_label(
         ),
         calibration=measure_calibration(side, undefined) if is_probability else None,
         subgroups=measure_groups(groups, sides, use) if truth.size else (),
-        net_benefit=net_benefits(side) if is_probability and side.has_both else (),
-        workload=workload,
-        roc=roc,
-        precision_recall=precision,
-        histogram=bars,
+        net_benefit=() if curves is None else curves.net_benefit,
+        workload=None if curves is None else curves.workload,
+        roc=None if curves is None else curves.roc,
+        precision_recall=None if curves is None else curves.precision_recall,
+        histogram=histogram(truth, score, is_probability=is_probability)
+        if truth.size
+        else None,
         gallery=_gallery(predictions, label, threshold),
         indeterminate=None if worst is None else worst.record,
         undefined=undefined,
     )
 
 
-def _curves(
-    side: Side, *, is_probability: bool
-) -> tuple[Curve | None, Curve | None, Workload | None, Histogram | None]:
-    """Return what is drawn, None where it does not exist."""
-    if not side.truth.size:
-        return None, None, None, None
-    bars = histogram(side.truth, side.score, is_probability=is_probability)
+def _curves(side: Side, *, is_probability: bool) -> Curves | None:
+    """Return what is drawn; None where only one class is there."""
     if not side.has_both:
-        return None, None, None, bars
+        return None
     rng = np.random.default_rng(side.settings.seed)
-    roc, precision = roc_and_precision(side.truth, side.score, side.clusters, rng)
-    return roc, precision, _workload(side), bars
-
-
-def _workload(side: Side) -> Workload:
-    """Return which share of the cases must be read to miss how many diseased."""
-    read, missed, _ = workload_curve(side.truth, side.score)
-    x, y = thinned(read, missed)
-    points = [
-        WorkloadPoint(read=round(a, 6), missed=round(b, 6))
-        for a, b in zip(x.tolist(), y.tolist(), strict=True)
-    ]
-    return Workload(
-        points=tuple(points),
-        read_for_95=workload_at(side.truth, side.score, 0.05)[0],
-        read_for_all=workload_at(side.truth, side.score, 0.0)[0],
+    return draw_curves(
+        side.truth, side.score, side.clusters, rng, is_probability=is_probability
     )
 
 

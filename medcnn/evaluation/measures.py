@@ -57,11 +57,22 @@ class Counts(Record):
 
 
 class PredictiveValues(Record):
-    """What a call and its absence mean where so large a share is diseased."""
+    """What a call and its absence mean where so large a share is diseased.
+
+    Attributes:
+        prevalence: The stated share of diseased.
+        ppv: None where nobody is called.
+        ppv_ci95: From the interval of the likelihood ratio; None at a prevalence of 0
+            or 1, which leaves nothing to find out.
+        npv: None where everybody is called.
+        npv_ci95: Likewise.
+    """
 
     prevalence: float
     ppv: float | None
+    ppv_ci95: Interval | None = None
     npv: float | None
+    npv_ci95: Interval | None = None
 
 
 class WorstCase(Record):
@@ -117,7 +128,7 @@ class CalibrationBin(Record):
         high: Upper edge.
         mean: Mean probability said.
         observed: Share found diseased.
-        ci95: Wilson's interval of it.
+        ci95: Wilson's interval of it, for as many independent cases as they are worth.
         n: Cases.
     """
 
@@ -187,11 +198,21 @@ class Subgroup(Record):
 
 
 class NetBenefit(Record):
-    """True calls less weighted false ones, per case, at one threshold probability."""
+    """True calls less weighted false ones, per case, at one threshold probability.
+
+    Attributes:
+        threshold: The probability from which one would act.
+        model: If those are acted on whom the model puts there.
+        ci95: Its interval, over patients.
+        all: If everybody is acted on. (Acting on nobody gives 0.)
+        over_all_ci95: The interval of `model` less `all`, over the same patients.
+    """
 
     threshold: float
     model: float
+    ci95: Interval | None = None
     all: float
+    over_all_ci95: Interval | None = None
 
 
 class WorkloadPoint(Record):
@@ -206,13 +227,19 @@ class Workload(Record):
 
     Attributes:
         points: Thinned for drawing.
+        band_read: Shares read for which the pointwise 95 % band is given; may be empty.
+        low: Its lower edge: share missed.
+        high: Its upper edge.
         read_for_95: Share of cases that must be read to miss 5 % of the diseased at
             most.
-        read_for_all: To miss none.
+        read_for_all: To miss none; no resampling gives an interval of an extreme.
     """
 
     points: tuple[WorkloadPoint, ...]
-    read_for_95: float
+    band_read: tuple[float, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    read_for_95: Estimate
     read_for_all: float
 
 

@@ -18,11 +18,17 @@ from medcnn.evaluation.records import (
 from medcnn.evaluation.rules import Point
 from medcnn.evaluation.shares import estimate_of, share
 from medcnn.metrics.counts import Confusion
-from medcnn.metrics.rates import likelihood_ratios, predictive_values
+from medcnn.metrics.rates import (
+    design_effect,
+    likelihood_ratios,
+    predictive_values,
+    predictive_values_ci,
+)
 
 __all__ = ["measure_point"]
 
-_LOG = "log method; cases counted as independent"
+_LOG = "log method"
+_LOG_CLUSTERED = "log method, effective number of cases"
 
 
 def measure_point(side: Side, point: Point, others: Open | None) -> OperatingResult:
@@ -42,9 +48,11 @@ def measure_point(side: Side, point: Point, others: Open | None) -> OperatingRes
         tn=int((~called & ~sick).sum()),
         fn=int((~called & sick).sum()),
     )
-    positive, negative = (
-        estimate_of(ratio, _LOG) for ratio in likelihood_ratios(counts)
+    effects = (
+        design_effect(called[sick], side.clusters[sick]),
+        design_effect(called[~sick], side.clusters[~sick]),
     )
+    positive, negative = _ratios(counts, effects, is_clustered=side.is_clustered)
     return OperatingResult(
         name=point.name,
         rule=point.rule,
@@ -59,7 +67,7 @@ def measure_point(side: Side, point: Point, others: Open | None) -> OperatingRes
         lr_negative=negative,
         confusion=Counts(**asdict(counts)),
         at_prevalence=tuple(
-            _values(sensitivity.value, specificity.value, prevalence)
+            _values(counts, effects, prevalence)
             for prevalence in side.settings.prevalences
         ),
         with_indeterminate=None if others is None else _worst(side, called, others),
@@ -79,12 +87,35 @@ def _share(called: npt.ArrayLike, clusters: npt.NDArray[np.intp]) -> Estimate:
     return found
 
 
+def _ratios(
+    counts: Confusion, effects: tuple[float, float], *, is_clustered: bool
+) -> tuple[Estimate | None, Estimate | None]:
+    """Return both likelihood ratios; None for one of a call that nobody got."""
+    method = _LOG_CLUSTERED if is_clustered else _LOG
+    positive, negative = likelihood_ratios(counts, effects=effects)
+    return (
+        estimate_of(positive, method) if counts.tp + counts.fp else None,
+        estimate_of(negative, method) if counts.tn + counts.fn else None,
+    )
+
+
 def _values(
-    sensitivity: float, specificity: float, prevalence: float
+    counts: Confusion, effects: tuple[float, float], prevalence: float
 ) -> PredictiveValues:
     """Return the predictive values at a prevalence, by Bayes' rule."""
+    sensitivity = counts.tp / (counts.tp + counts.fn)
+    specificity = counts.tn / (counts.tn + counts.fp)
     ppv, npv = predictive_values(sensitivity, specificity, prevalence)
-    return PredictiveValues(prevalence=prevalence, ppv=ppv, npv=npv)
+    if not 0 < prevalence < 1:
+        return PredictiveValues(prevalence=prevalence, ppv=ppv, npv=npv)
+    first, second = predictive_values_ci(counts, prevalence, effects=effects)
+    return PredictiveValues(
+        prevalence=prevalence,
+        ppv=ppv,
+        ppv_ci95=None if ppv is None else (min(ppv, first.low), max(ppv, first.high)),
+        npv=npv,
+        npv_ci95=None if npv is None else (min(npv, second.low), max(npv, second.high)),
+    )
 
 
 def _worst(side: Side, called: npt.NDArray[np.bool_], others: Open) -> WorstCase:

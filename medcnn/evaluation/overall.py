@@ -3,6 +3,8 @@
 import numpy as np
 
 from medcnn.errors import UndefinedMetricError
+from medcnn.evaluation.discrimination import Settings
+from medcnn.evaluation.macro import mean_precision
 from medcnn.evaluation.predictions import Predictions
 from medcnn.evaluation.records import Estimate, LabelResult, Macro, MultiClass
 from medcnn.evaluation.shares import share
@@ -14,19 +16,34 @@ _HALF = 0.5
 _MACRO = "mean of the labels, DeLong components of all labels, clustered, logit scale"
 
 
-def measure_macro(predictions: Predictions, labels: dict[str, LabelResult]) -> Macro:
+def measure_macro(
+    predictions: Predictions, labels: dict[str, LabelResult], settings: Settings
+) -> Macro:
     """Return the mean areas over the labels that have one.
 
-    The interval knows that the labels share their cases.
+    The intervals know that the labels share their cases.
     """
     there = tuple(name for name, found in labels.items() if found.auroc is not None)
-    precise = [x.auprc.value for x in labels.values() if x.auprc is not None]
     return Macro(
         auroc=_mean_area(predictions, there) if there else None,
-        auprc=float(np.mean(precise)) if precise else None,
+        auprc=_mean_precision(predictions, labels, there, settings),
         labels=there,
         left_out=tuple(name for name in labels if name not in there),
     )
+
+
+def _mean_precision(
+    predictions: Predictions,
+    labels: dict[str, LabelResult],
+    there: tuple[str, ...],
+    settings: Settings,
+) -> Estimate | None:
+    """Return the mean average precision; of a single label its own."""
+    if not there:
+        return None
+    if len(there) == 1:
+        return labels[there[0]].auprc
+    return mean_precision(predictions, there, settings)
 
 
 def measure_accuracy(predictions: Predictions) -> Estimate | None:

@@ -63,10 +63,17 @@ EVALUATION = "evaluation.json"
 
 
 class Macro(Record):
-    """Means over the labels that have a value."""
+    """Means over the labels that have a value.
+
+    Attributes:
+        auroc: Mean area under the ROC curve of `labels`.
+        auprc: Mean average precision of the labels with diseased and healthy.
+        labels: Those whose areas are in the mean.
+        left_out: Those with one class only.
+    """
 
     auroc: Estimate | None
-    auprc: float | None
+    auprc: Estimate | None
     labels: tuple[str, ...]
     left_out: tuple[str, ...]
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from medcnn.metrics.classes import FloatArray, probabilities
 
-__all__ = ["NetBenefit", "net_benefit"]
+__all__ = ["NetBenefit", "benefit_of_counts", "net_benefit"]
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,27 @@ def net_benefit(
     if limits.ndim != 1 or not ((limits > 0) & (limits < 1)).all():
         msg = "thresholds must be one row of numbers above 0 and below 1"
         raise ValueError(msg)
-    cost, cases = limits / (1 - limits), len(values)
     sides = (np.sort(values[truths == 1]), np.sort(values[truths == 0]))
     tp, fp = (len(side) - np.searchsorted(side, limits, side="left") for side in sides)
-    prevalence = truths.mean()
+    diseased, healthy = (np.full(len(limits), float(len(side))) for side in sides)
+    cases = len(values)
     return NetBenefit(
         threshold=limits,
-        model=(tp - fp * cost) / cases,
-        treat_all=prevalence - (1 - prevalence) * cost,
+        model=benefit_of_counts(tp, fp, limits) / cases,
+        treat_all=benefit_of_counts(diseased, healthy, limits) / cases,
         treat_none=np.zeros(len(limits)),
     )
+
+
+def benefit_of_counts(
+    true: npt.ArrayLike, false: npt.ArrayLike, thresholds: FloatArray
+) -> FloatArray:
+    """Return true calls less false ones weighted by what one would put up with.
+
+    Args:
+        true: Diseased that are called at each threshold, (K,); may be weighted.
+        false: Healthy that are, (K,).
+        thresholds: Above 0 and below 1, (K,).
+    """
+    cost = thresholds / (1 - thresholds)
+    return np.asarray(true, np.float64) - np.asarray(false, np.float64) * cost

@@ -17,7 +17,12 @@ from medcnn.metrics.classes import (
 )
 from medcnn.metrics.components import count_patients, quantile
 
-__all__ = ["average_precision", "average_precision_ci", "precision_recall_curve"]
+__all__ = [
+    "average_precision",
+    "average_precision_ci",
+    "precision_of_counts",
+    "precision_recall_curve",
+]
 
 
 def precision_recall_curve(
@@ -65,8 +70,21 @@ def average_precision(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
     References:
         [1] Davis & Goadrich, Proc. 23rd ICML (2006) 233-240: why no trapezoids.
     """
-    precision, recall, _ = precision_recall_curve(truth, score)
-    return min(1.0, float(precision @ np.diff(recall, prepend=0.0)))
+    _, tp, fp = sweep(truth, score)
+    return precision_of_counts(tp, fp)
+
+
+def precision_of_counts(true: npt.ArrayLike, false: npt.ArrayLike) -> float:
+    """Return the average precision of calls counted at falling thresholds.
+
+    Args:
+        true: Diseased that are called, rising, the last above 0, (K,); may be weighted.
+        false: Healthy that are called, (K,).
+    """
+    found = np.asarray(true, np.float64)
+    called = found + np.asarray(false, np.float64)
+    precision = np.divide(found, called, out=np.zeros(len(found)), where=called > 0)
+    return min(1.0, float(precision @ np.diff(found / found[-1], prepend=0.0)))
 
 
 def average_precision_ci(

@@ -6,8 +6,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.metrics.classes import FloatArray, IntArray, probabilities
-from medcnn.metrics.counts import wilson
+from medcnn.metrics.classes import (
+    Clusters,
+    FloatArray,
+    IntArray,
+    cluster_codes,
+    probabilities,
+)
+from medcnn.metrics.rates import clustered_share
 
 __all__ = ["Bin", "Binning", "expected_calibration_error", "reliability"]
 
@@ -26,7 +32,8 @@ class Bin:
         events: How many of them are diseased.
         predicted: Mean probability.
         observed: Share of the diseased.
-        low: Lower bound of the share, Wilson's 95 % interval.
+        low: Lower bound of the share, Wilson's 95 % interval for as many independent
+            cases as they are worth.
         high: Upper bound.
     """
 
@@ -46,6 +53,7 @@ def reliability(
     bins: int = 10,
     *,
     by: Binning = "width",
+    cluster: Clusters = None,
 ) -> tuple[Bin, ...]:
     """Return the points of a reliability diagram; empty bins are left out.
 
@@ -54,6 +62,7 @@ def reliability(
         probability: Of disease, 0 to 1, shape (N,).
         bins: At most so many.
         by: Bins of equal width, or of equally many cases.
+        cluster: Which patient each case is of, (N,), or None: each its own.
 
     Raises:
         ValueError: If `bins` is below 1.
@@ -68,13 +77,15 @@ def reliability(
     """
     truths, values = probabilities(truth, probability)
     edges, number = _bins(values, bins, by)
+    codes = cluster_codes(cluster, len(values))
     cases = np.bincount(number, minlength=len(edges) - 1)
     events = np.bincount(number, weights=truths, minlength=len(edges) - 1)
     total = np.bincount(number, weights=values, minlength=len(edges) - 1)
     found = []
     for index in np.flatnonzero(cases):
         count, event = int(cases[index]), int(events[index])
-        low, high = wilson(event, count)
+        inside = number == index
+        share = clustered_share(truths[inside] == 1, codes[inside])
         found.append(
             Bin(
                 lower=float(edges[index]),
@@ -83,8 +94,8 @@ def reliability(
                 events=event,
                 predicted=float(total[index] / count),
                 observed=event / count,
-                low=low,
-                high=high,
+                low=share.low,
+                high=share.high,
             )
         )
     return tuple(found)

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from medcnn.metrics.classes import FloatArray, sweep
 
-__all__ = ["workload_at", "workload_curve"]
+__all__ = ["least_read", "read_and_missed", "workload_at", "workload_curve"]
 
 
 def workload_curve(
@@ -31,13 +31,7 @@ def workload_curve(
         ([0.0, 0.25, 0.5, 0.75, 1.0], [1.0, 0.5, 0.5, 0.0, 0.0])
     """
     threshold, tp, fp = sweep(truth, score)
-    read = (tp + fp) / (tp[-1] + fp[-1])
-    missed = 1 - tp / tp[-1]
-    return (
-        np.concatenate([[0.0], read]),
-        np.concatenate([[1.0], missed]),
-        np.concatenate([[np.inf], threshold]),
-    )
+    return (*read_and_missed(tp, fp), np.concatenate([[np.inf], threshold]))
 
 
 def workload_at(
@@ -65,5 +59,24 @@ def workload_at(
         msg = f"missed must be 0 or more and below 1, got {missed}"
         raise ValueError(msg)
     read, lost, threshold = workload_curve(truth, score)
-    first = int(np.flatnonzero(lost <= missed + 1e-12)[0])
+    first = least_read(lost, missed)
     return float(read[first]), float(lost[first]), float(threshold[first])
+
+
+def read_and_missed(
+    true: npt.ArrayLike, false: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    """Return the share read and the share missed, from reading nobody to reading all.
+
+    Args:
+        true: Diseased among those read at each step, rising, (K,); may be weighted.
+        false: Healthy among them, (K,).
+    """
+    found = np.append(0.0, true)
+    called = found + np.append(0.0, false)
+    return called / called[-1], 1 - found / found[-1]
+
+
+def least_read(missed: FloatArray, may_miss: float) -> int:
+    """Return the first step, from reading nobody on, that misses no larger share."""
+    return int(np.flatnonzero(missed <= may_miss + 1e-12)[0])

@@ -5,14 +5,29 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from medcnn.evaluation import EVALUATION, Evaluation, read_evaluation
-from medcnn.evaluation.records import Estimate
+from medcnn.evaluation.records import Estimate, LabelResult
 from medcnn.outputs import make_folder, write_whole
+from medcnn.report.checklist import answers, index
 from medcnn.report.markup import asset, policy
+from medcnn.report.numbers import (
+    count,
+    estimate_words,
+    interval_words,
+    percent,
+    plain,
+    ratio_words,
+    share_with,
+    share_words,
+    signed_words,
+    stacked,
+    with_interval,
+)
 from medcnn.report.plots import Rendered, evaluation_figures
 from medcnn.results import LIMITS_OF_A_MAP
 
@@ -29,8 +44,8 @@ BUDGET = 8 * 2**20
 MOST_REASONS = 12
 
 _NAMES = {"auroc": "AUC", "auprc": "AUPRC", "calibration": "Calibration"}
-_NONE = "not defined"
 _PICTURE = re.compile(r"gallery/[\w-]+\.(?:jpg|png)", re.ASCII)
+_UNQUOTED = " !$'()*+,-./:;<=>?@[]^_`{|}~"
 _TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
 
 
@@ -60,6 +75,12 @@ def write_evaluation_report(output: Path) -> Path:
     return page
 
 
+def _in_page(svg: bytes) -> Markup:
+    """Return a drawing as an address; a quarter shorter than base64 would be."""
+    text = quote(svg.decode("utf-8").strip(), safe=_UNQUOTED)
+    return Markup(f"data:image/svg+xml,{text}")  # noqa: S704 - no quote is left in it
+
+
 class _Figures:
     """What an img's src is for each figure: itself, or its file when there are many."""
 
@@ -75,11 +96,12 @@ class _Figures:
         return (label, kind) in self._rendered
 
     def source(self, label: str, kind: str) -> str:
-        svg = self._rendered[label, kind].svg
-        if len(svg) > self._left:
+        """Return what an img's src is, safe between double quotes."""
+        source = _in_page(self._rendered[label, kind].svg)
+        if len(source) > self._left:
             return f"{FIGURES}/{self._names[label, kind]}.svg"
-        self._left -= len(svg)
-        return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')}"
+        self._left -= len(source)
+        return source
 
 
 class _Pictures:
@@ -111,15 +133,16 @@ def _render(found: Evaluation, figures: _Figures, pictures: _Pictures) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "count": lambda number: f"{number:,}",
-        "estimate": _estimate,
-        "percent": _percent,
-        "plain": lambda value: _NONE if value is None else f"{value:.3f}",
-        "ratio": _ratio,
-        "share": _share,
-        "signed": _signed,
-        "stacked": _stacked,
-        "with": _with,
+        "count": count,
+        "estimate": estimate_words,
+        "percent": percent,
+        "plain": plain,
+        "ratio": ratio_words,
+        "share": share_words,
+        "share_with": share_with,
+        "signed": signed_words,
+        "stacked": stacked,
+        "with": with_interval,
     }
     style = asset("evaluation.css")
     reasons = sorted(found.data.reasons.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -137,6 +160,9 @@ def _render(found: Evaluation, figures: _Figures, pictures: _Pictures) -> str:
         reasons=reasons[:MOST_REASONS],
         names=_NAMES,
         limits=LIMITS_OF_A_MAP,
+        answers=answers,
+        index=index,
+        gain=_gain,
     )
 
 
@@ -161,6 +187,38 @@ def _lead(found: Evaluation) -> str:
     return f"How well {what} told apart in {who} ({where})."
 
 
+def _gain(one: LabelResult) -> str:
+    """Return where acting on the model is better than on everybody or nobody."""
+    if not any(point.ci95 for point in one.net_benefit):
+        return ""
+    better = [
+        point.threshold
+        for point in one.net_benefit
+        if point.ci95
+        and point.over_all_ci95
+        and min(point.ci95[0], point.over_all_ci95[0]) > 0
+    ]
+    if not better:
+        return (
+            "At no probability is acting on the model shown to be better than both "
+            "acting on everybody and acting on nobody."
+        )
+    runs: list[list[float]] = []
+    for value in better:
+        if runs and value - runs[-1][-1] < 0.015:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    words = ", ".join(
+        f"{run[0]:.2f}" if len(run) == 1 else f"{run[0]:.2f} to {run[-1]:.2f}"
+        for run in runs
+    )
+    return (
+        "Acting on the model is shown to be better than both acting on everybody and "
+        f"acting on nobody where one would act from a probability of {words}."
+    )
+
+
 def _tiles(found: Evaluation) -> list[tuple[str, str, str]]:
     """Return the headline figures: value, words, interval."""
     label, main = next(iter(found.labels.items()))
@@ -177,70 +235,23 @@ def _tiles(found: Evaluation) -> list[tuple[str, str, str]]:
             ("specificity", point.specificity),
         ):
             shown = f"{words}, {label}, at {point.name}"
-            tiles.append((_percent(value.value), shown, _interval(value, 100)))
+            tiles.append(
+                (percent(value.value), shown, interval_words(value, in_percent=True))
+            )
     if found.multiclass is not None:
         right = found.multiclass.accuracy
-        tiles.append((_percent(right.value), "right class", _interval(right, 100)))
+        tiles.append(
+            (
+                percent(right.value),
+                "right class",
+                interval_words(right, in_percent=True),
+            )
+        )
     return tiles
 
 
 def _tile(value: Estimate, words: str) -> tuple[str, str, str]:
-    return f"{value.value:.3f}", words, _interval(value, 1)
-
-
-def _interval(value: Estimate, factor: int) -> str:
-    if value.ci95 is None:
-        return "no interval"
-    low, high = (bound * factor for bound in value.ci95)
-    digits = 1 if factor > 1 else 3
-    return f"95 % interval {low:.{digits}f} to {high:.{digits}f}"
-
-
-def _estimate(value: Estimate | None) -> str:
-    return _NONE if value is None else _with(value.value, value.ci95)
-
-
-def _with(value: float | None, interval: tuple[float, float] | None) -> str:
-    if value is None:
-        return _NONE
-    if interval is None:
-        return f"{value:.3f}"
-    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
-
-
-def _signed(value: Estimate | None) -> str:
-    if value is None:
-        return _NONE
-    if value.ci95 is None:
-        return f"{value.value:+.3f}"
-    return f"{value.value:+.3f} ({value.ci95[0]:+.3f} to {value.ci95[1]:+.3f})"
-
-
-def _stacked(words: str) -> Markup:
-    """Return a number with its interval on the next line."""
-    number, bracket, interval = words.partition(" (")
-    if not bracket:
-        return escape(words)
-    return Markup("{}<br><small>{}</small>").format(number, interval.rstrip(")"))
-
-
-def _percent(value: float | None) -> str:
-    return _NONE if value is None else f"{100 * value:.1f} %"
-
-
-def _share(value: Estimate | None) -> str:
-    if value is None:
-        return _NONE
-    if value.ci95 is None:
-        return _percent(value.value)
-    low, high = (100 * bound for bound in value.ci95)
-    return f"{_percent(value.value)} ({low:.1f} to {high:.1f})"
-
-
-def _ratio(value: Estimate | None) -> str:
-    if value is None or value.ci95 is None:
-        return _NONE
-    return f"{value.value:.2f} ({value.ci95[0]:.2f} to {value.ci95[1]:.2f})"
+    return f"{value.value:.3f}", words, interval_words(value)
 
 
 def _file_names(

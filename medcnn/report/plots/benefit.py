@@ -9,6 +9,7 @@ from medcnn.report.plots.style import (
     INK,
     ORANGE,
     new_figure,
+    shade,
     unit_axes,
 )
 
@@ -31,6 +32,9 @@ def decision(found: LabelResult) -> Figure | None:
     everybody = [one.all for one in shown]
     axes.plot(x, everybody, color=GREY, linestyle=(0, (4, 2)), label="act on everybody")
     model = [one.model for one in shown]
+    sure = [one for one in shown if one.ci95 is not None]
+    low, high = ([one.ci95[n] for one in sure if one.ci95] for n in (0, 1))
+    shade(axes, [one.threshold for one in sure], low, high)
     axes.plot(x, model, color=BLUE, label="act on the model")
     axes.set(
         xlim=(0, 1),
@@ -51,9 +55,10 @@ def reading(found: LabelResult) -> Figure | None:
     axes = figure.subplots()
     axes.plot([0, 1], [1, 0], color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
     x, y = [one.read for one in work.points], [one.missed for one in work.points]
+    shade(axes, work.band_read, work.low, work.high)
     axes.plot(x, y, color=BLUE)
     marks = (
-        ("o", work.read_for_95, 0.05, "5 % missed"),
+        ("o", work.read_for_95.value, 0.05, "5 % missed"),
         ("s", work.read_for_all, 0.0, "none missed"),
     )
     for mark, at, missed, words in marks:

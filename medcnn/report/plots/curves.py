@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from medcnn.evaluation.records import Curve, LabelResult, OperatingResult
-from medcnn.report.plots.style import BLUE, GREY, ORANGE, new_figure, unit_axes
+from medcnn.report.plots.style import BLUE, GREY, ORANGE, new_figure, shade, unit_axes
 
 __all__ = ["MARKS", "precision_recall", "roc"]
 
@@ -54,10 +54,7 @@ def precision_recall(found: LabelResult) -> Figure | None:
 
 def _curve(axes: Any, curve: Curve, label: str, *, steps: bool) -> None:
     style = "steps-pre" if steps else "default"
-    if curve.band_x:
-        axes.fill_between(
-            curve.band_x, curve.low, curve.high, color=BLUE, alpha=0.16, linewidth=0
-        )
+    shade(axes, curve.band_x, curve.low, curve.high)
     axes.plot(curve.x, curve.y, color=BLUE, label=label, drawstyle=style, zorder=4)
 
 

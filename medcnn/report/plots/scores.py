@@ -49,7 +49,7 @@ def calibration(found: LabelResult) -> Figure | None:
     if bars is not None:
         edges = np.array(bars.edges)
         totals = np.array(bars.positive) + np.array(bars.negative)
-        below.bar(edges[:-1], totals, np.diff(edges), align="edge", color=GREY)
+        below.stairs(totals, edges, fill=True, color=GREY)
     below.set(xlim=(-0.01, 1.01), xlabel="Probability said", ylabel="Cases")
     below.yaxis.get_major_locator().set_params(nbins=2, integer=True)
     return figure
@@ -69,14 +69,8 @@ def distribution(found: LabelResult, kind: str) -> Figure | None:
     )
     for axes, counts, colour, words in sides:
         total = max(sum(counts), 1)
-        axes.bar(
-            edges[:-1],
-            np.array(counts) / total * 100,
-            np.diff(edges),
-            align="edge",
-            color=colour,
-            alpha=0.85,
-        )
+        heights = np.array(counts) / total * 100
+        axes.stairs(heights, edges, fill=True, color=colour, alpha=0.85)
         axes.set_ylabel("% of them")
         axes.set_title(words, loc="left", fontsize=9, color=INK)
         for dashes, point in zip(_DASHES, found.operating_points, strict=False):
