@@ -70,6 +70,8 @@ class OperatingPoint(_Record):
 class Calibration(_Record):
     """Platt scaling of one label: probability = sigmoid(slope * logit + intercept).
 
+    Of two classes the logit is the first one's less the second one's.
+
     References:
         [1] Platt, Probabilistic outputs for support vector machines, 1999.
     """
@@ -142,6 +144,8 @@ class BundleSpec(_Record):
         activation: "sigmoid" for labels that may occur together, "softmax" for classes
             of which exactly one is true.
         labels: The main label first.
+        calibration: Of labels that may occur together, one each; of two classes, one,
+            of the main class.
         temperature: For softmax only; None is 1.
         site: What calibration and thresholds were fitted to after training; None if
             they are still those of training.
@@ -186,5 +190,19 @@ class BundleSpec(_Record):
             raise ValueError(msg)
         if self.temperature is not None and self.activation != "softmax":
             msg = "a temperature is for softmax, its activation is sigmoid"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _two_classes_have_one_calibration(self) -> "BundleSpec":
+        if self.activation == "sigmoid" or not self.calibration:
+            return self
+        fitted = tuple(part.label for part in self.calibration)
+        if len(self.labels) != 2 or fitted != self.labels[:1]:
+            msg = "of classes only two have a slope and intercept, for the main one; "
+            msg += f"got {fitted} of {self.labels}"
+            raise ValueError(msg)
+        if self.temperature is not None:
+            msg = "two classes have a slope and intercept or a temperature, not both"
             raise ValueError(msg)
         return self

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.bundle import Bundle, BundleSpec, open_bundle
+from medcnn.calibration import probabilities_of
 from medcnn.engines import Engine, EngineName, Outputs, open_engine
 from medcnn.errors import BundleError, DataError, EngineError, GeometryError
 from medcnn.gate import look_at_facts, look_at_features, look_at_pattern
@@ -16,7 +17,7 @@ from medcnn.image import Image
 from medcnn.preprocessing import Prepared
 from medcnn.results import Band, Prediction
 
-__all__ = ["Answer", "Model", "prepare", "probabilities_of"]
+__all__ = ["Answer", "Model", "prepare"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,23 +283,3 @@ class Model:
             ood_limit=self.spec.gate.ood_limit,
             out_of_scope=reason or look_at_features(self.spec.gate, distance),
         )
-
-
-def probabilities_of(spec: BundleSpec, logits: npt.NDArray[np.float32]) -> list[float]:
-    """Turn logits into probabilities: the one place where that happens.
-
-    Args:
-        spec: The bundle's, with its calibration.
-        logits: (labels,).
-    """
-    values = logits.astype(np.float64)
-    if spec.activation == "softmax":
-        values /= 1.0 if spec.temperature is None else spec.temperature.value
-        raised = np.exp(values - values.max())
-        return [float(p) for p in raised / raised.sum()]
-    platt = {part.label: (part.slope, part.intercept) for part in spec.calibration}
-    probabilities = []
-    for label, logit in zip(spec.labels, values, strict=True):
-        slope, intercept = platt.get(label, (1.0, 0.0))
-        probabilities.append(float(1 / (1 + np.exp(-(slope * logit + intercept)))))
-    return probabilities

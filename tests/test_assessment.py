@@ -15,7 +15,7 @@ from medcnn.bundle import Temperature, derive_bundle
 from medcnn.dataset import content_hashes, data_sha256, read_cases
 from medcnn.dataset.seen import SEEN
 from medcnn.errors import DataError, LeakageError, OutputError
-from medcnn.metrics.calibration import platt, temperature
+from medcnn.metrics.calibration import platt
 
 pytestmark = pytest.mark.slow
 
@@ -313,7 +313,7 @@ def test_a_model_is_never_overwritten(table, model, bundle):
         medcnn.calibrate(model, table, output=bundle.path, run=RUN)
 
 
-def test_classes_get_one_temperature(table, bundle, tmp_path):
+def test_two_classes_get_a_slope_and_an_intercept(table, bundle, tmp_path):
     spec = {"activation": "softmax"}
     classes = with_file(bundle, tmp_path, "notes.txt", b"", **spec)
     with table.open(encoding="utf-8") as file:
@@ -333,13 +333,17 @@ def test_classes_get_one_temperature(table, bundle, tmp_path):
     model = medcnn.Model.open(classes.path)
     paths = [table.parent / row["path"] for row in rows]
     logits = np.array([model.answer(medcnn.load(path))[0].logits for path in paths])
-    truth = [1 - int(row["abnormal"]) for row in rows]
-    value = found.bundle.spec.temperature.value
-    assert value == pytest.approx(temperature(truth, logits), rel=1e-3)
+    truth = [int(row["abnormal"]) for row in rows]
+    slope, intercept = platt(truth, logits[:, 0] - logits[:, 1])
+    (one,) = found.bundle.spec.calibration
+    assert (one.label, found.bundle.spec.temperature) == ("abnormal", None)
+    assert one.slope == pytest.approx(slope, rel=1e-3)
     told = medcnn.Model.open(found.bundle.path).predict(medcnn.load(paths[0]))
-    raised = np.exp((logits[0] - logits[0].max()) / value)
-    expected = raised / raised.sum()
-    assert list(told.probabilities.values()) == pytest.approx(expected, abs=1e-3)
+    odds = slope * (logits[0, 0] - logits[0, 1]) + intercept
+    expected = 1 / (1 + np.exp(-odds))
+    assert told.probabilities["abnormal"] == pytest.approx(expected, abs=1e-3)
+    assert told.probabilities["mass"] == pytest.approx(1 - expected, abs=1e-3)
+    assert "1 less the probability of abnormal" in found.bundle.card()
 
 
 def test_a_temperature_is_for_classes_only(bundle):

@@ -14,6 +14,7 @@ import pytest
 from bundles import make_bundle
 
 import medcnn as package
+from medcnn.cli import app
 
 VERBS = (
     "screen",
@@ -102,6 +103,13 @@ def test_help_answers_at_once(verb):
     seconds = min(processor_seconds(*verb.split(), "--help") for _ in range(3))
 
     assert seconds < (0.5 if verb else 0.3)
+
+
+def test_no_help_shows_what_is_for_readers_of_the_code():
+    for verb in app.registered_commands:
+        assert verb.help, verb.callback
+        assert "Raises:" not in verb.help, verb.callback
+        assert len(verb.help.splitlines()) < 12, verb.callback
 
 
 def test_help_names_every_verb_and_cuts_no_sentence_short():

@@ -83,6 +83,25 @@ def test_a_label_column_of_ones_and_zeros_is_one_label(tmp_path):
     assert (table.labels, table.activation) == (("label",), "sigmoid")
 
 
+@pytest.mark.parametrize(
+    "names", [("Train", "Valid", "Test"), ("training", "validation", "TESTING")]
+)
+def test_folders_of_splits_may_be_called_in_the_usual_ways(tmp_path, names):
+    for name in (*names, ".cache", "__MACOSX"):
+        (tmp_path / name / "ill").mkdir(parents=True)
+        (tmp_path / name / "ill" / "1.png").touch()
+    table = read_cases(tmp_path)
+    assert table.column("split") == ("test", "train", "val")
+    assert table.labels == ("ill",)
+
+
+def test_splits_beside_other_folders_are_refused(tmp_path):
+    for name in ("train", "test", "chest_xray"):
+        (tmp_path / name / "ill").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"splits \(test, train\) beside 'chest_xray'"):
+        read_cases(tmp_path)
+
+
 def test_folders_of_classes_are_read_with_and_without_splits(tmp_path):
     for place in ("plain", "split/train", "split/val", "split/test"):
         for name in ("ill", "normal"):

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from medcnn.errors import BundleError
-from medcnn.networks import NETWORKS, build, export_graph
+from medcnn.networks import NETWORKS, build, centre_head, export_graph
 from medcnn.networks.acs import AcsConv, to_acs
 from medcnn.networks.cnn_rnn import SliceWeights
 
@@ -102,6 +102,37 @@ def test_a_resnet_of_half_the_width_has_half_the_channels_everywhere():
     for name, weight in network.state_dict().items():
         if weight.ndim == 4:
             assert wide.state_dict()[name].shape[0] == 2 * weight.shape[0]
+
+
+@pytest.mark.parametrize("shortcut", ["convolution", "padding"])
+def test_a_last_stride_of_1_leaves_a_map_twice_as_fine_and_the_same_weights(shortcut):
+    told = {"dims": 3, "in_channels": 1, "labels": 2, "stem": "half", "width": 4}
+    told["shortcut"] = shortcut
+    usual, fine = (build("resnet18", **told, last_stride=n) for n in (2, 1))
+    fine.load_state_dict(usual.state_dict())
+    image = torch.rand(1, 1, 28, 28, 28)
+    coarse = usual.eval().body(image)
+    assert coarse.shape[2:] == (2, 2, 2)
+    assert fine.eval().body(image).shape[2:] == (4, 4, 4)
+    with pytest.raises(BundleError, match="last_stride is 1 or 2, got 3"):
+        build("resnet18", dims=2, in_channels=1, labels=2, last_stride=3)
+
+
+def test_centring_a_head_keeps_every_share_and_settles_each_class_alone():
+    one = build("basic_cnn", dims=2, in_channels=1, labels=3, width=4, depth=2).eval()
+    other = build("basic_cnn", dims=2, in_channels=1, labels=3, width=4, depth=2)
+    other.load_state_dict(one.state_dict())
+    with torch.no_grad():  # the same function of the features in all logits
+        other.head.weight += torch.randn(1, other.head.in_features)
+        other.head.bias += 3
+    image = torch.randn(5, 1, 16, 16)
+    before = one(image).softmax(1)
+    for network in (one, other.eval()):
+        centre_head(network)
+        assert torch.allclose(network(image).softmax(1), before, atol=1e-5)
+        assert torch.allclose(network(image).sum(1), torch.zeros(5), atol=1e-5)
+    assert torch.allclose(one.head.weight, other.head.weight, atol=1e-5)
+    assert torch.allclose(one.head.bias, other.head.bias, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])

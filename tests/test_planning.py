@@ -75,6 +75,12 @@ def volumes(**changes) -> Fingerprint:
     return data(**(facts | changes))
 
 
+def classes(number, *, task="multi-class", **changes) -> Fingerprint:
+    one = LabelCount(label="one", positive=300, negative=700, unknown=0)
+    several = tuple(one.model_copy(update={"label": f"c{n}"}) for n in range(number))
+    return data(task=task, labels=several, splits={}, **changes)
+
+
 SMALL = {"sizes": spread(28, 28, 1)}
 CUBE = {"dims": 3, "sizes": spread(28, 28, 28)}
 VARIED = Spread(smallest=(300, 400, 1), median=(400, 500, 1), largest=(900, 900, 1))
@@ -117,6 +123,8 @@ RULES = [  # what the data is, on what machine, key, value, words of the reason
     ),
     (data(**SMALL), CPU, "optimiser.epochs", 58, "700 an epoch"),
     (data(cases=90_000, splits={"": 90_000}), CPU, "optimiser.epochs", 5, "5 to 30"),
+    (classes(8, **SMALL, cases=9_000), CPU, "optimiser.epochs", 21, "for 8 classes"),
+    (classes(8, **SMALL, task="multi-label"), CPU, "optimiser.epochs", 48, "40,000 i"),
     (data(), CPU, "loss.pos_weight", "none", "30.0 %"),
     (
         data(labels=(LabelCount(label="a", positive=9, negative=991, unknown=0),)),

@@ -293,6 +293,10 @@ def test_classes_in_folders_make_a_softmax_model(tmp_path):
     answer = model.predict(load(tmp_path / "data" / "right" / "0.png"))
     assert sum(answer.probabilities.values()) == pytest.approx(1)
     assert max(answer.probabilities, key=answer.probabilities.get) == "right"
+    assert model.spec.temperature.fitted_on == "val"
+    weight, bias = open_bundle(path).head()  # of a class alone only if it is centred
+    assert weight.sum(0) == pytest.approx(0, abs=1e-5)
+    assert bias.sum() == pytest.approx(0, abs=1e-5)
 
 
 def test_volumes_train_by_the_same_recipe(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import log_loss
+from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
 from medcnn.errors import RecipeError
@@ -73,11 +74,28 @@ def test_softmax_loss_equals_torchs_with_smoothing_and_class_weights():
 def test_positive_weights_are_negatives_over_positives_up_to_ten():
     truth = np.array([[1, 1, 0], [0, 1, 0], [0, np.nan, 0], [0, 0, 0]], np.float32)
     truth = np.concatenate([truth, np.tile([[np.nan, np.nan, 0.0]], (30, 1))])
-    balanced = positive_weights(Loss(pos_weight="balanced"), ("a", "b", "c"), truth)
+    balanced = positive_weights(
+        Loss(pos_weight="balanced"), ("a", "b", "c"), truth, softmax=False
+    )
     np.testing.assert_allclose(balanced, [3, 0.5, 10])
-    named = positive_weights(Loss(pos_weight={"b": 2.5}), ("a", "b", "c"), truth)
+    named = positive_weights(
+        Loss(pos_weight={"b": 2.5}), ("a", "b", "c"), truth, softmax=False
+    )
     np.testing.assert_allclose(named, [1, 2.5, 1])
     with pytest.raises(RecipeError, match=r"loss\.pos_weight names 'x'"):
-        positive_weights(Loss(pos_weight={"x": 1}), ("a",), truth[:, :1])
+        positive_weights(Loss(pos_weight={"x": 1}), ("a",), truth[:, :1], softmax=False)
     with pytest.raises(RecipeError, match=r"loss\.label_weights names 'x'"):
         loss_of(label_weights={"x": 1})
+
+
+def test_balanced_classes_pull_alike_whatever_their_counts():
+    classes = np.repeat([0, 1, 2], [60, 30, 10])
+    truth = np.eye(3, dtype=np.float32)[classes]
+    balanced = Loss(pos_weight="balanced")
+    weights = positive_weights(balanced, ("a", "b", "c"), truth, softmax=True)
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=classes)
+    assert weights == pytest.approx(expected)
+    assert weights[classes].sum() == pytest.approx(len(classes))
+    two = np.repeat([[1, 0], [0, 1]], [5, 95], axis=0).astype(np.float32)
+    ill, well = positive_weights(balanced, ("ill", "well"), two, softmax=True)
+    assert ill / well == pytest.approx(95 / 5)  # once, not squared

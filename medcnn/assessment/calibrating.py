@@ -15,17 +15,15 @@ from medcnn.bundle import (
     CARD,
     Bundle,
     BundleSpec,
-    Calibration,
     OperatingPoint,
     SiteFacts,
-    Temperature,
     derive_bundle,
 )
+from medcnn.calibration import fit_calibration, probabilities_of
 from medcnn.errors import DataError
 from medcnn.evaluation import Design, Predictions, threshold_by
 from medcnn.evaluation.bands import band_scores
-from medcnn.metrics.calibration import platt, temperature
-from medcnn.model import Model, probabilities_of
+from medcnn.model import Model
 
 __all__ = ["FEWEST", "SMALL", "Fitted", "calibrate"]
 
@@ -73,8 +71,9 @@ def calibrate(  # noqa: PLR0913 - a main entry; all but three have a default
 ) -> Fitted:
     """Fit a model's probabilities and thresholds to the cases of a site.
 
-    For labels that may occur together each gets Platt's slope and intercept, for
-    classes all get one temperature. Weights, graph and gate stay byte for byte.
+    For labels that may occur together each gets Platt's slope and intercept, as do two
+    classes; more classes get one temperature. Weights, graph and gate stay byte for
+    byte.
 
     Args:
         model: The model.
@@ -164,24 +163,16 @@ def _fit(
     spec: BundleSpec, answered: Answered, labels: Sequence[str], site: str
 ) -> BundleSpec:
     """Return the spec with calibration fitted to logits."""
-    told = answered.predictions
-    if spec.activation == "softmax":
-        use = told.is_ok & ~np.isnan(told.truth).any(axis=1)
-        order = [told.labels.index(label) for label in spec.labels]
-        value = temperature(
-            told.truth[use][:, order].argmax(axis=1), answered.logits[use][:, order]
-        )
-        found = Temperature(value=value, fitted_on=site)
-        return spec.model_copy(update={"temperature": found})
-    fitted = {part.label: part for part in spec.calibration}
+    told, logits = answered.predictions, answered.logits
+    truth = np.full((len(logits), len(spec.labels)), np.nan)
+    said = np.zeros(truth.shape, np.float32)
     for label in labels:
         use, n = told.counts_for(label), told.labels.index(label)
-        slope, intercept = platt(told.truth[use, n], answered.logits[use, n])
-        fitted[label] = Calibration(
-            label=label, slope=slope, intercept=intercept, fitted_on=site
-        )
-    ordered = tuple(fitted[label] for label in spec.labels if label in fitted)
-    return spec.model_copy(update={"calibration": ordered})
+        at = spec.labels.index(label)
+        truth[use, at] = told.truth[use, n]
+    for n, label in enumerate(told.labels):
+        said[:, spec.labels.index(label)] = logits[:, n]
+    return fit_calibration(spec, truth, said, fitted_on=site, labels=labels)
 
 
 def _probabilities(spec: BundleSpec, answered: Answered) -> Predictions:
@@ -320,6 +311,8 @@ def _line(spec: BundleSpec, point: OperatingPoint) -> str:
         words = f"temperature {spec.temperature.value:.3f}"
     elif platt is not None:
         words = f"slope {platt.slope:.3f}, intercept {platt.intercept:.3f}"
+    elif spec.calibration and spec.activation == "softmax":
+        words = f"1 less the probability of {spec.labels[0]}"
     rule = f"{point.rule}, on {point.chosen_on}"
     numbers = f"{point.review:.3f} | {point.flag:.3f}"
     return f"| {point.label} | {numbers} | {rule} | {words} |"

@@ -4,6 +4,7 @@ Nothing heavy is imported before a verb really runs, so that every --help is qui
 """
 
 import os
+from inspect import getdoc
 from typing import Annotated, Any
 
 import typer
@@ -88,7 +89,8 @@ _VERBS = (
     doctor,
 )
 for _verb in _VERBS:
-    app.command()(_verb)
+    # what follows in a docstring is for who reads the code
+    app.command(help=(getdoc(_verb) or "").partition("\n\nRaises:")[0])(_verb)
 
 
 @app.callback(

@@ -7,13 +7,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from medcnn.dataset.cases import SPLITS
 from medcnn.errors import DataError, MissingDependencyError
 
 __all__ = ["Numbered", "Origin", "Row", "folder_rows", "table_rows"]
 
 Row = Mapping[str, str]
 Numbered = tuple[int, Row]
+
+
+_SPLIT_FOLDERS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What folders of splits are called, in small letters."""
 
 
 @dataclass(frozen=True)
@@ -124,17 +131,44 @@ def _as_text(cell: Any) -> str:
 
 
 def folder_rows(path: Path) -> list[Numbered]:
-    """Read one sub-folder for each class, below train, val and test if there are."""
-    folders = sorted(p for p in path.iterdir() if p.is_dir())
-    if folders and all(p.name in SPLITS for p in folders):
-        roots = [(folder, folder.name) for folder in folders]
-    else:
-        roots = [(path, "")]
+    """Read one sub-folder for each class, below train, val and test if there are.
+
+    Raises:
+        DataError: If folders of splits lie beside others.
+    """
     rows: list[Numbered] = []
-    for root, split in roots:
-        for folder in sorted(p for p in root.iterdir() if p.is_dir()):
+    for root, split in _roots(path):
+        for folder in _folders(root):
             for file in sorted(folder.rglob("*")):
                 if file.is_file() and not file.name.startswith("."):
                     row = {"path": str(file), "label": folder.name}
                     rows.append((0, row | ({"split": split} if split else {})))
     return rows
+
+
+def _roots(path: Path) -> list[tuple[Path, str]]:
+    """Return the folders that hold the classes' folders, and the split of each.
+
+    Raises:
+        DataError: If folders of splits lie beside others.
+    """
+    folders = _folders(path)
+    splits = {p: _SPLIT_FOLDERS.get(p.name.lower(), "") for p in folders}
+    if not any(splits.values()):
+        return [(path, "")]
+    others = [p.name for p, split in splits.items() if not split]
+    if others:
+        named = ", ".join(p.name for p, split in splits.items() if split)
+        msg = f"{path} holds splits ({named}) beside {others[0]!r}"
+        hint = "Move what is no split out of it; classes are folders below the splits."
+        raise DataError(msg, hint=hint)
+    return list(splits.items())
+
+
+def _folders(path: Path) -> list[Path]:
+    """Return the folders in a folder, but for hidden ones and those of archivers."""
+    return sorted(
+        p
+        for p in path.iterdir()
+        if p.is_dir() and not p.name.startswith((".", "__MACOSX"))
+    )

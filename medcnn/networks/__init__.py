@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from medcnn.errors import BundleError
-from medcnn.networks.classifier import Classifier
+from medcnn.networks.classifier import Classifier, centre_head
 from medcnn.networks.cnn_rnn import CNNS, cnn_rnn
 from medcnn.networks.ensemble import ensemble_of
 from medcnn.networks.export import export_graph
@@ -20,6 +20,7 @@ __all__ = [
     "Classifier",
     "PretrainedReport",
     "build",
+    "centre_head",
     "ensemble_of",
     "export_graph",
     "load_bundle_weights",

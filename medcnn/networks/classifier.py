@@ -9,7 +9,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-__all__ = ["Classifier"]
+__all__ = ["Classifier", "centre_head"]
 
 
 class Classifier(nn.Module):
@@ -64,3 +64,20 @@ class Classifier(nn.Module):
         """Return the body's parameters stage by stage, stem first."""
         groups = [list(stage.parameters()) for stage in self.body]
         return [group for group in groups if group]
+
+
+def centre_head(network: Classifier) -> None:
+    """Subtract from each class's weights the mean of all classes, in place.
+
+    Classes of which exactly one is true get their shares from the differences of the
+    logits alone, so shares stay as they are. A single class's logit, and its heatmap,
+    could be anything before: any function of the features may be added to all logits.
+    Afterwards the logits of each case add up to 0, and each says how much more speaks
+    for its class than for the mean of all.
+
+    Args:
+        network: Whose labels are classes.
+    """
+    with torch.no_grad():
+        network.head.weight.sub_(network.head.weight.mean(0, keepdim=True))
+        network.head.bias.sub_(network.head.bias.mean())

@@ -53,6 +53,8 @@ class ResNetDesign:
         stride_in_first: ResNet-50: put a stage's stride into its first 1 x 1
             convolution, as the original did and Keras' weights expect, rather than
             into the 3 x 3 one.
+        last_stride: Stride of the last stage that is kept: 2 as usual, or 1, which
+            leaves the feature map, and so the heatmap, twice as fine.
     """
 
     layers: int = 4
@@ -61,6 +63,7 @@ class ResNetDesign:
     acs: bool = False
     shortcut: str = "convolution"
     stride_in_first: bool = False
+    last_stride: int = 2
 
     def __post_init__(self) -> None:
         if not 1 <= self.layers <= len(_WIDTHS):
@@ -72,6 +75,9 @@ class ResNetDesign:
         check_stem(self.stem)
         if self.shortcut not in _SHORTCUTS:
             msg = f"shortcut {self.shortcut!r} is none of {', '.join(_SHORTCUTS)}"
+            raise BundleError(msg)
+        if self.last_stride not in (1, 2):
+            msg = f"a ResNet's last_stride is 1 or 2, got {self.last_stride}"
             raise BundleError(msg)
 
 
@@ -181,6 +187,11 @@ def _move_strides(net: Any, design: ResNetDesign) -> None:
             first = layer[0]
             strides = first.conv1.stride, first.conv2.stride
             first.conv2.stride, first.conv1.stride = strides
+    if design.last_stride == 1:
+        first = getattr(net, f"layer{design.layers}")[0]
+        for part in first.modules():
+            if isinstance(part, nn.Conv2d | nn.Conv3d):
+                part.stride = (1,) * len(part.stride)
     if design.shortcut == "padding":
         for first in _first_blocks(net):
             conv = first.downsample[0]

@@ -73,8 +73,14 @@ def _epochs(data: Fingerprint, machine: Machine, draft: Draft) -> None:
     seen, fewest, most = _SEEN[data.is_small, machine.is_fast]
     if data.dims == 3:
         seen //= 2
+    more = ""
+    if data.task == "multi-class":
+        # as many images of each class as where there are two
+        seen = seen * len(data.labels) // 2
+        more = f" for {len(data.labels)} classes"
     epochs = min(most, max(fewest, math.ceil(seen / max(data.to_learn, 1))))
-    why = f"{seen:,} images seen, {data.to_learn:,} an epoch; {fewest} to {most} epochs"
+    why = f"{seen:,} images seen{more}, {data.to_learn:,} an epoch; "
+    why += f"{fewest} to {most} epochs"
     draft.decide("optimiser.epochs", epochs, why)
     patience = max(5, math.ceil(draft["optimiser.epochs"] / 2))
     why = (

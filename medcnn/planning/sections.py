@@ -183,8 +183,9 @@ class Loss(Section):
     """What is minimised: cross-entropy over what is known.
 
     Attributes:
-        pos_weight: "balanced" weighs positives by negatives / positives (at most 10);
-            "none" does not; or a number for each label named.
+        pos_weight: "balanced" weighs positives by negatives / positives, and classes by
+            the mean class / the class (at most 10); "none" does not; or a number for
+            each label named.
         label_weights: How much a label counts; 1 for those not named.
         label_smoothing: Truths become this much less sure, 0 to 1.
         mixup: Beta parameter of mixing pairs of cases; 0 is off.

@@ -57,8 +57,10 @@ class Loop:
         truth = table.truth()
         self.selection = Selection(recipe.select, table.take(self.val.tolist()))
         self.val_truth = truth[self.val]
-        positive = positive_weights(recipe.loss, table.labels, truth[train])
         softmax = table.activation == "softmax"
+        positive = positive_weights(
+            recipe.loss, table.labels, truth[train], softmax=softmax
+        )
         loss = MaskedCrossEntropy(
             recipe.loss, table.labels, softmax=softmax, positive=positive
         )

@@ -15,14 +15,22 @@ _HEAVIEST = 10.0
 
 
 def positive_weights(
-    recipe: Loss, labels: tuple[str, ...], truth: npt.NDArray[np.float32]
+    recipe: Loss,
+    labels: tuple[str, ...],
+    truth: npt.NDArray[np.float32],
+    *,
+    softmax: bool,
 ) -> npt.NDArray[np.float32]:
     """Return how much a positive of each label counts, (L,).
+
+    Balanced labels that may occur together count negatives / positives; of classes each
+    counts as if all were equally frequent.
 
     Args:
         recipe: The recipe's part.
         labels: The main label first.
         truth: The training cases' truths, (N, L), NaN where unknown.
+        softmax: Whether exactly one label is true.
 
     Raises:
         RecipeError: If a label is named that there is none of.
@@ -32,7 +40,9 @@ def positive_weights(
         return weights
     if recipe.pos_weight == "balanced":
         positive, negative = (truth == 1).sum(0), (truth == 0).sum(0)
-        ratio = negative / np.maximum(positive, 1)
+        # a negative of one class is a positive of another, and weighed as such
+        other = positive.mean() if softmax else negative
+        ratio = other / np.maximum(positive, 1)
         return np.asarray(np.clip(ratio, 1 / _HEAVIEST, _HEAVIEST), np.float32)
     return _by_name(recipe.pos_weight, labels, "loss.pos_weight")
 

@@ -1,4 +1,4 @@
-"""Fit calibration and operating points, and measure what they achieve."""
+"""Choose operating points, and measure what they achieve."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.bands import BandScore
-from medcnn.bundle import Calibration, OperatingPoint, Score
+from medcnn.bundle import OperatingPoint, Score
 from medcnn.dataset import CaseTable
 from medcnn.errors import UndefinedMetricError
 from medcnn.evaluation.bands import band_scores
-from medcnn.metrics.calibration import platt
 from medcnn.metrics.classes import cluster_codes
 from medcnn.metrics.operating import (
     Confusion,
@@ -30,7 +29,6 @@ __all__ = [
     "Achieved",
     "achieved",
     "bands",
-    "calibrations",
     "operating_points",
     "patients_of",
     "scores",
@@ -71,22 +69,6 @@ class Achieved:
 
 def _share(part: int, whole: int) -> tuple[float, float, float]:
     return (part / whole, *wilson(part, whole))
-
-
-def calibrations(answers: Answers, chosen: Flags, on: str) -> tuple[Calibration, ...]:
-    """Fit Platt scaling for each label that has both classes among the chosen."""
-    truth, found = answers.table.truth(), []
-    for column, label in enumerate(answers.table.labels):
-        known = chosen & ~np.isnan(truth[:, column])
-        try:
-            fit = platt(truth[known, column], answers.logits[known, column])
-        except UndefinedMetricError:
-            continue
-        slope, intercept = fit
-        found.append(
-            Calibration(label=label, slope=slope, intercept=intercept, fitted_on=on)
-        )
-    return tuple(found)
 
 
 def operating_points(

@@ -22,7 +22,7 @@ from medcnn.networks.pretrained import load_bundle_weights
 from medcnn.planning import Recipe, parse_settings
 from medcnn.training.claim import claim, work_folder
 from medcnn.training.devices import fabric_for
-from medcnn.training.finish import Data, finish
+from medcnn.training.finish import finish
 from medcnn.training.fitting import (
     refuse_output_within,
     refuse_small_pictures,
@@ -31,6 +31,7 @@ from medcnn.training.fitting import (
 from medcnn.training.loop import LAST, Loop
 from medcnn.training.material import Material
 from medcnn.training.members import Folds, Member, Trained, members
+from medcnn.training.papers import Data
 from medcnn.training.planned import plan_training, told
 from medcnn.training.prepare import Place, Prepared, prepare, refuse_early, write_splits
 from medcnn.training.probe import start_head
