@@ -12,6 +12,7 @@ from runs import FLAG, LABELS, REVIEW, make_row, make_run
 from medcnn.errors import DataError, OutputError
 from medcnn.report import write_report
 from medcnn.report.figures import gradient, histogram
+from medcnn.report.groups import MOST_VALUES, groups_of
 from medcnn.report.page import MORE_CARDS, MOST_CARDS
 from medcnn.report.pictures import Embedder, beside
 from medcnn.results import Band, Status
@@ -49,6 +50,9 @@ class Page(HTMLParser):
     def cards(self):
         return [a for t, a in self.elements if t == "article"]
 
+    def data(self):
+        return json.loads(self.texts["script"][0])
+
 
 @pytest.fixture
 def rows():
@@ -64,7 +68,7 @@ def test_every_image_is_on_the_page_in_the_order_of_the_worklist(tmp_path, rows)
 
     states = [card["class"].split()[1] for card in page.cards()]
     assert states == ["flag", "flag", "review", "no-flag", "out_of_scope", "error"]
-    data = json.loads(page.texts["script"][0])
+    data = page.data()
     assert [row[1] for row in data["rows"]] == [row.path for row in rows]
     assert [row[3] for row in data["rows"]][:4] == [0.9, 0.7, 0.4, 0.1]
 
@@ -216,7 +220,7 @@ def test_of_many_images_the_urgent_and_the_refused_get_cards_and_all_a_row(tmp_p
     indices = [int(card["data-index"]) for card in page.cards()]
     assert indices[:MOST_CARDS] == list(range(MOST_CARDS))
     assert indices[MOST_CARDS:] == list(range(count - 1, count - 1 + MORE_CARDS))
-    assert len(json.loads(page.texts["script"][0])["rows"]) == len(rows)
+    assert len(page.data()["rows"]) == len(rows)
 
 
 @pytest.mark.slow
@@ -292,5 +296,75 @@ def test_gradient_runs_evenly_from_low_to_high():
 def test_labels_of_the_model_are_offered_as_filters(tmp_path, rows):
     page = Page(write_report(make_run(tmp_path, rows)))
 
-    assert page.texts["option"][0] == LABELS[0]
-    assert len(page.having("option")) == len(LABELS)
+    source = page.source.partition('id="least-label"')[2].partition("</select>")[0]
+    assert re.findall("<option>(.*)</option>", source) == list(LABELS)
+
+
+# -------------------------------------------------------------- who, and which run
+
+
+def _of_a_patient(rank, **parts):
+    uids = {"study_uid": "1.2.3", "series_uid": "1.2.4", "sop_uid": "1.2.5"}
+    return make_row(rank, probability=0.9, patient_id="Doe-77", **uids, **parts)
+
+
+def test_a_page_holds_no_patient_number_or_uid_unless_asked_for(tmp_path):
+    output = make_run(tmp_path, [_of_a_patient(1)])
+
+    plain = write_report(output).read_text()
+    named = Page(write_report(output, identify=True))
+
+    assert not any(words in plain for words in ("Doe-77", "1.2.3", "1.2.4", "1.2.5"))
+    (row,) = named.data()["rows"]
+    assert (row[5], row[10]) == ("Doe-77", ["1.2.3", "1.2.4", "1.2.5"])
+    assert "This page names patients" in named.text
+    assert "Patient Doe-77" in named.text
+
+
+def test_marks_are_kept_for_the_run_however_often_its_report_is_made(tmp_path, rows):
+    first = Page(write_report(make_run(tmp_path / "a", rows))).data()["run"]
+    again = Page(write_report(make_run(tmp_path / "a", rows[:3]))).data()["run"]
+    record = json.loads((tmp_path / "a/run.json").read_text())
+    record["root"] = "/data/other"
+    (tmp_path / "a/run.json").write_text(json.dumps(record))
+
+    other = Page(write_report(tmp_path / "a")).data()["run"]
+
+    assert first == again
+    assert first != other
+
+
+# ---------------------------------------------------------------------- groups
+
+
+def test_folders_and_a_table_of_ones_own_become_groups(tmp_path):
+    paths = ["a/1.dcm", "b/2.dcm", "3.dcm"]
+    rows = [make_row(n, probability=0.9, path=p) for n, p in enumerate(paths, 1)]
+    output = make_run(tmp_path, rows)
+    table = "path,sex,case,same\na/1.dcm,F,1,x\n3.dcm,M,2,x\nb/2.dcm,,3,x\n"
+    (output / "groups.csv").write_text(table)
+
+    data = Page(write_report(output)).data()
+
+    assert data["groups"] == [
+        {"name": "Folder", "values": ["a", "b"]},
+        {"name": "sex", "values": ["F", "M"]},
+        {"name": "case", "values": ["1", "2", "3"]},
+    ]
+    assert [row[9] for row in data["rows"]] == [[0, 0, 0], [1, "", 2], ["", 1, 1]]
+
+
+def test_a_column_that_tells_every_image_apart_is_no_group(tmp_path):
+    paths = [f"{n}/film.dcm" for n in range(MOST_VALUES + 1)]
+
+    assert groups_of(paths, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "words"), [("name,sex\na,F\n", "no column 'path'"), ('"a', "read as")]
+)
+def test_a_table_of_groups_that_cannot_be_used_is_refused(tmp_path, table, words):
+    (tmp_path / "groups.csv").write_text(table)
+
+    with pytest.raises(DataError, match=words):
+        groups_of(["a"], tmp_path)

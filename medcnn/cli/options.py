@@ -11,6 +11,7 @@ __all__ = [
     "Device",
     "Engine",
     "EngineChoice",
+    "Identify",
     "Json",
     "Model",
     "OutputFolder",
@@ -55,6 +56,12 @@ Workers = Annotated[
     typer.Option(min=1, help="Processes that read files; default: by the CPU's cores."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Start of all random numbers.")]
+Identify = Annotated[
+    bool,
+    typer.Option(
+        "--identify", help="Put patients' numbers and DICOM UIDs into the report."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")]
 ResampleTilt = Annotated[
     bool,

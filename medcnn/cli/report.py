@@ -7,7 +7,7 @@ import typer
 
 import medcnn
 from medcnn.cli.console import answer, printable
-from medcnn.cli.options import Json
+from medcnn.cli.options import Identify, Json
 
 __all__ = ["report"]
 
@@ -23,6 +23,7 @@ def report(
         ),
     ],
     *,
+    identify: Identify = False,
     as_json: Json = False,
 ) -> None:
     """Make the report of a stored run or evaluation again.
@@ -39,10 +40,10 @@ def report(
 
         page = write_evaluation_report(folder)
     elif (folder / STORE).is_file():
-        republish(folder)
+        republish(folder, identify=identify)
         page = folder / REPORT
     else:
-        page = medcnn.write_report(folder)
+        page = medcnn.write_report(folder, identify=identify)
     if as_json:
         answer({"report": str(page)})
         return

@@ -10,6 +10,7 @@ from medcnn.cli.console import answer, end, printable, progress_bar, show
 from medcnn.cli.options import (
     Device,
     Engine,
+    Identify,
     Json,
     Model,
     OutputFolder,
@@ -41,6 +42,7 @@ def screen(
         float,
         typer.Option(min=1, max=86_400, help="Most seconds for reading one file."),
     ] = 60.0,
+    identify: Identify = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -60,6 +62,7 @@ def screen(
             engine=engine,
             workers=workers,
             heatmaps=heatmaps,
+            identify=identify,
             retry_errors=retry_errors,
             limits=Limits(timeout_s=timeout),
             progress=advance,

@@ -1,5 +1,6 @@
 """Make report.html of a run's files."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from markupsafe import Markup
 from medcnn.outputs import write_whole
 from medcnn.report.cards import card_of, state_of
 from medcnn.report.figures import gradient, histogram
+from medcnn.report.groups import groups_of
 from medcnn.report.markup import asset, policy
 from medcnn.report.pictures import Embedder, beside
 from medcnn.report.workload import workload
@@ -34,17 +36,20 @@ __all__ = ["REPORT", "write_report"]
 
 REPORT = "report.html"
 
-MOST_CARDS = 300
-"""Images with a card of their own, from the most urgent on; the table has all."""
+MOST_CARDS = 48
+"""Images that are in the page itself for print and without scripts, the most urgent
+on; the list that the page's script draws has all."""
 
-MORE_CARDS = 60
-"""Further cards of images out of scope, and of files that could not be read."""
+MORE_CARDS = 12
+"""Further ones of images out of scope, and of files that could not be read."""
 
 MOST_LINES = 500
 """Lines of the tables of errors and of what is out of scope."""
 
-PICTURE_BUDGET = 6 * 2**20
+PICTURE_BUDGET = 4 * 2**20
 """Bytes of pictures in the page itself: the most urgent ones survive a lone copy."""
+
+_SCRIPTS = ("rows", "marks", "filters", "list", "viewer", "keys")
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,15 @@ class _Run:
     record: RunRecord
     rows: tuple[WorklistRow, ...]
     errors: tuple[ErrorRow, ...]
+    identify: bool
 
 
-def write_report(output: Path) -> Path:
+def write_report(output: Path, *, identify: bool = False) -> Path:
     """Write report.html into a screening run's output folder, from its files.
 
     Args:
         output: Folder with worklist.csv, errors.csv, run.json and pictures.
+        identify: Whether patients' numbers and DICOM UIDs are put into the page.
 
     Returns:
         The page.
@@ -75,6 +82,7 @@ def write_report(output: Path) -> Path:
         read_run(output / RUN),
         tuple(read_worklist(output / WORKLIST)),
         tuple(read_errors(output / ERRORS)),
+        identify,
     )
     page = output / REPORT
     write_whole(page, _render(run).encode("utf-8", errors="replace"))
@@ -91,14 +99,19 @@ def _render(run: _Run) -> str:
         lstrip_blocks=True,
     )
     environment.filters["count"] = lambda number: f"{number:,}"
-    style = asset("report.css") + asset("panels.css")
-    script = asset("report.js")
+    style, script = asset("report.css") + asset("panels.css"), _script()
     return environment.get_template("report.html").render(
         style=Markup(style),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704
         policy=policy(style, script),
         **_content(run),
     )
+
+
+def _script() -> str:
+    """Return the page's script: its files in one scope of their own."""
+    parts = "\n".join(asset(f"report/{name}.js") for name in _SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def _content(run: _Run) -> dict[str, Any]:
@@ -116,6 +129,7 @@ def _content(run: _Run) -> dict[str, Any]:
     refused = [row for row in run.rows if row.status is Status.OUT_OF_SCOPE]
     return {
         "run": record,
+        "identify": run.identify,
         "label": label,
         "flag": flag,
         "review": review,
@@ -160,30 +174,51 @@ def _states(record: RunRecord) -> list[tuple[str, str, int]]:
 def _data(run: _Run) -> Markup:
     """Return every row as JSON that cannot end the element it stands in."""
     model = run.record.model
-    rows = [
-        [
-            row.rank,
-            row.path,
-            state_of(row),
-            row.probability,
-            row.reason,
-            row.patient_id,
-            [(row.probabilities or {}).get(label) for label in model.labels],
-            beside(row.thumbnail),
-            beside(row.heatmap),
-        ]
-        for row in run.rows
-    ]
+    groups = groups_of([row.path for row in run.rows], run.output)
     value = {
+        "run": _run_key(run.record),
+        "identify": run.identify,
+        "model": f"{model.name} {model.version}",
+        "sha256": model.sha256,
         "labels": model.labels,
         "flags": [model.thresholds[label] for label in model.labels],
         "reviews": [model.reviews[label] for label in model.labels],
-        "rows": rows,
+        "groups": [{"name": one.name, "values": one.values} for one in groups],
+        "rows": [
+            _row(row, run, [one.places[n] for one in groups])
+            for n, row in enumerate(run.rows)
+        ],
     }
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     for unsafe in "<>&":
         text = text.replace(unsafe, f"\\u{ord(unsafe):04x}")
     return Markup(text)  # noqa: S704 - no character of it can end a script element
+
+
+def _row(row: WorklistRow, run: _Run, groups: list[int | str]) -> list[Any]:
+    """Return what the script knows of an image, in the order of rows.js."""
+    cells = [
+        row.rank,
+        row.path,
+        state_of(row),
+        row.probability,
+        row.reason,
+        row.patient_id if run.identify else "",
+        [(row.probabilities or {}).get(label) for label in run.record.model.labels],
+        beside(row.thumbnail),
+        beside(row.heatmap),
+        groups,
+    ]
+    if run.identify:
+        cells.append([row.study_uid, row.series_uid, row.sop_uid])
+    return cells
+
+
+def _run_key(record: RunRecord) -> str:
+    """Return what a run is known by, however often its report is made again."""
+    began = record.sessions[0].started if record.sessions else ""
+    parts = (record.model.sha256, record.root, began)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def _markdown(card: str) -> Markup:

@@ -21,6 +21,7 @@ class Options:
         workers: Reader processes; None takes one for each processor, at most 16.
         heatmaps: Which images in scope get one.
         report: Whether report.html is written at the end.
+        identify: Whether it may hold patients' numbers and DICOM UIDs.
         retry_errors: Whether files that could not be read earlier are tried again.
         limits: What one file may cost.
 
@@ -31,6 +32,7 @@ class Options:
     workers: int | None = None
     heatmaps: Heatmaps = "flagged"
     report: bool = True
+    identify: bool = False
     retry_errors: bool = False
     limits: Limits = field(default_factory=Limits)
 

@@ -61,8 +61,16 @@ def describe_run(
     store.note({_SETTING: json.dumps(setting)})
 
 
-def publish(folder: Path, store: Store, *, report: bool) -> RunRecord:
+def publish(
+    folder: Path, store: Store, *, report: bool, identify: bool = False
+) -> RunRecord:
     """Write worklist.csv, errors.csv, run.json and the report, each whole.
+
+    Args:
+        folder: The output folder.
+        store: Its store.
+        report: Whether report.html is written.
+        identify: Whether it may hold patients' numbers.
 
     Raises:
         OutputError: If one cannot be written, or the run never got to its model.
@@ -84,16 +92,17 @@ def publish(folder: Path, store: Store, *, report: bool) -> RunRecord:
         # its template engine is for the end of a run, not for reader processes
         from medcnn.report import write_report
 
-        write_report(folder)
-    store.note({_PUBLISHED: "with report" if report else "without report"})
+        write_report(folder, identify=identify)
+    store.note({_PUBLISHED: _words(report=report, identify=identify)})
     return record
 
 
-def republish(folder: str | Path) -> RunRecord:
+def republish(folder: str | Path, *, identify: bool = False) -> RunRecord:
     """Write a stored run's files and report again, without any model.
 
     Args:
         folder: The output folder of `screen`.
+        identify: Whether the report may hold patients' numbers.
 
     Raises:
         OutputError: If it holds no run, is in use, or cannot be written.
@@ -103,15 +112,25 @@ def republish(folder: str | Path) -> RunRecord:
         msg = f"{output} holds no screening run: {STORE} is not there."
         raise OutputError(msg, hint="Make one: medcnn screen PATH --output DIR.")
     with FolderLock(output), Store(output) as store:
-        return publish(output, store, report=True)
+        return publish(output, store, report=True, identify=identify)
 
 
-def is_published(folder: Path, store: Store, *, report: bool) -> bool:
+def is_published(
+    folder: Path, store: Store, *, report: bool, identify: bool = False
+) -> bool:
     """Say whether all final files are there and hold all that the store holds."""
     state = store.fact(_PUBLISHED)
-    if state is None or (report and state != "with report"):
+    wanted = _words(report=report, identify=identify)
+    if state is None or (report and state != wanted):
         return False
     return all((folder / name).is_file() for name in (WORKLIST, ERRORS, RUN))
+
+
+def _words(*, report: bool, identify: bool) -> str:
+    """Say for the store what was written."""
+    if not report:
+        return "without report"
+    return "with report, patients' numbers in it" if identify else "with report"
 
 
 def version_of(package: str) -> str:

@@ -46,6 +46,7 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
     workers: int | None = None,
     heatmaps: Heatmaps = "flagged",
     report: bool = True,
+    identify: bool = False,
     retry_errors: bool = False,
     limits: Limits | None = None,
     progress: ProgressCall | None = None,
@@ -65,6 +66,7 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
         workers: Reader processes; None takes one for each processor, at most 16.
         heatmaps: Which images in scope get one: "flagged", "all" or "none".
         report: Whether report.html is written at the end.
+        identify: Whether it may hold patients' numbers and DICOM UIDs.
         retry_errors: Whether files that could not be read earlier are tried again.
         limits: What one file may cost; None is 60 s and 4 GiB.
         progress: Called with (finished, found); found is None while still looking.
@@ -85,6 +87,7 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
         workers=workers,
         heatmaps=heatmaps,
         report=report,
+        identify=identify,
         retry_errors=retry_errors,
         limits=limits or Limits(),
     )
@@ -267,11 +270,12 @@ class Screening:
     def _finish(self, store: Store) -> None:
         """Write the final files, unless they hold everything already."""
         self._source.forget_mended_folders(store)
-        if is_published(self._output, store, report=self._options.report):
+        report, identify = self._options.report, self._options.identify
+        if is_published(self._output, store, report=report, identify=identify):
             return
         if store.fact("setting") is None:  # nothing was readable: say what would be run
             self._model(store)
-        publish(self._output, store, report=self._options.report)
+        publish(self._output, store, report=report, identify=identify)
 
 
 class _Opener:
