@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from medcnn.assessment.answers import Answered
 from medcnn.assessment.evaluating import Run, rule_of, run_model
+from medcnn.assessment.marks import marked_cases
 from medcnn.bands import BandScore
 from medcnn.bundle import (
     CARD,
@@ -20,6 +21,7 @@ from medcnn.bundle import (
     derive_bundle,
 )
 from medcnn.calibration import fit_calibration, probabilities_of
+from medcnn.dataset import CaseTable
 from medcnn.errors import DataError
 from medcnn.evaluation import Design, Predictions, threshold_by
 from medcnn.evaluation.bands import band_scores
@@ -67,6 +69,7 @@ def calibrate(  # noqa: PLR0913 - a main entry; all but three have a default
     split: str | None = None,
     flag: str | None = None,
     review: str | None = None,
+    marks: str | Path | None = None,
     run: Run | None = None,
 ) -> Fitted:
     """Fit a model's probabilities and thresholds to the cases of a site.
@@ -83,6 +86,8 @@ def calibrate(  # noqa: PLR0913 - a main entry; all but three have a default
         flag: The rule of the flag threshold: "youden", "sensitivity 0.95" or
             "specificity 0.9"; None: the rule that the model has.
         review: Likewise.
+        marks: Marks that a screening report exported; `data` is then the run's output
+            folder, or the folder that was screened.
         run: How the model is run.
 
     Raises:
@@ -92,9 +97,13 @@ def calibrate(  # noqa: PLR0913 - a main entry; all but three have a default
     """
     options = run or Run()
     opened = options.open(model)
-    material = run_model(opened, data, Design(split=split or "all"), options)
+    source: str | Path | CaseTable = data
+    site_name, notes = Path(data).name, tuple[str, ...]()
+    if marks is not None:
+        marked = marked_cases(Path(data), Path(marks), opened.spec)
+        source, notes, site_name = marked.table, marked.notes, Path(marks).name
+    material = run_model(opened, source, Design(split=split or "all"), options)
     told = material.answered.predictions
-    site_name = Path(data).name
     enough, kept = _enough(told, opened.labels)
     _refuse_few(opened.spec, told, enough)
     spec = _fit(opened.spec, material.answered, enough, site_name)
@@ -108,7 +117,7 @@ def calibrate(  # noqa: PLR0913 - a main entry; all but three have a default
     }
     changes["bands"] = _bands(again, points[0], site_name)
     spec = spec.model_copy(update=changes)
-    warnings = tuple(_warnings(told, enough))
+    warnings = (*_warnings(told, enough), *notes)
     card = _card(opened, spec, kept, warnings)
     bundle = derive_bundle(
         Path(output), opened.bundle, spec, files={CARD: card.encode()}

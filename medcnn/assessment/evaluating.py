@@ -152,7 +152,9 @@ def evaluate(  # noqa: PLR0913 - the main entry; nearly all have a default
     return _of_model(model or "", data or "", design, target, run or Run())
 
 
-def run_model(model: Model, data: str | Path, design: Design, run: Run) -> Material:
+def run_model(
+    model: Model, data: str | Path | CaseTable, design: Design, run: Run
+) -> Material:
     """Run a model over the measured cases, and those that decide thresholds.
 
     Raises:

@@ -43,16 +43,18 @@ class Known:
     note: str
 
 
-def read_truth(data: str | Path, labels: Sequence[str]) -> CaseTable:
+def read_truth(data: str | Path | CaseTable, labels: Sequence[str]) -> CaseTable:
     """Read labelled images, and leave only the labels that a model has.
 
     Args:
-        data: A table, a folder of classes, or a data set.
+        data: A table, a folder of classes, or a data set; or what was read of one.
         labels: The model's.
 
     Raises:
         DataError: If the data are wrong, or tell none of these labels.
     """
+    if isinstance(data, CaseTable):
+        return data
     everything = read_cases(data)
     shared = [label for label in labels if label in everything.labels]
     if not shared:

@@ -45,6 +45,14 @@ def calibrate(
         str | None,
         typer.Option(help="The same for review.", show_default="the model's"),
     ] = None,
+    marks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Marks exported from a screening report; DATA is then the run's "
+            "output folder, or the folder that was screened.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     engine: Engine = "auto",
     workers: Workers = None,
@@ -66,6 +74,7 @@ def calibrate(
             split=split,
             flag=flag,
             review=review,
+            marks=marks,
             run=run,
         )
     for words in found.warnings:
