@@ -11,6 +11,7 @@ import numpy.typing as npt
 from medcnn.bundle import Bundle, BundleSpec, open_bundle
 from medcnn.calibration import probabilities_of
 from medcnn.engines import Engine, EngineName, Outputs, open_engine
+from medcnn.engines.torch import TorchEngine, network_of
 from medcnn.errors import BundleError, DataError, EngineError, GeometryError
 from medcnn.gate import look_at_facts, look_at_features, look_at_pattern
 from medcnn.image import Image
@@ -112,7 +113,8 @@ class Model:
         self.bundle = bundle
         self.spec = bundle.spec
         self.engine = engine
-        self._head = bundle.head()
+        self._head = _centred(bundle)
+        self._network: Any = None
         self._feature_model = bundle.feature_model()
         self._check_features()
 
@@ -210,7 +212,9 @@ class Model:
             label: One of `labels`.
 
         Returns:
-            Relevance >= 0, (h, w) or (d, h, w).
+            Relevance >= 0, (h, w) or (d, h, w). For softmax models it explains the
+            logit less the mean of all logits: softmax is blind to that mean, and so the
+            map of a logit alone would be arbitrary.
 
         Raises:
             DataError: If the model has no such label, or keeps no places.
@@ -222,15 +226,38 @@ class Model:
         if label not in self.labels:
             msg = f"{self.spec.name} has no label {label!r}; it has {self.labels}"
             raise DataError(msg)
-        if features.ndim == 1:
-            name, kind = self.spec.name, self.spec.network.name
-            msg = f"{name} is a fully connected network ({kind}): it has no heatmap,"
-            msg += " since it keeps no map of places"
-            raise DataError(msg, hint="Its probabilities can be used all the same.")
+        self.refuse_no_places(features)
         row = self._head[0][self.labels.index(label)]
         cells = features[0].size
         weighted: npt.NDArray[Any] = np.tensordot(row, features, axes=1) / cells
         return np.asarray(np.maximum(weighted, 0), dtype=np.float32)
+
+    def refuse_no_places(self, features: npt.NDArray[np.float32]) -> None:
+        """Refuse features that do not say where they lie.
+
+        Raises:
+            DataError: If they are a fully connected network's.
+        """
+        if features.ndim > 1:
+            return
+        name, kind = self.spec.name, self.spec.network.name
+        msg = f"{name} is a fully connected network ({kind}): it has no heatmap"
+        msg += " of this method, since it keeps no map of places"
+        hint = "Methods that need none: occlusion, integrated-gradients, smoothgrad."
+        raise DataError(msg, hint=hint)
+
+    def network(self) -> Any:
+        """Return the torch network in evaluation mode, made when first asked for.
+
+        Raises:
+            EngineError: If the weights do not fit the network.
+            MissingDependencyError: If torch or MONAI is not installed.
+        """
+        if isinstance(self.engine, TorchEngine):
+            return self.engine.network
+        if self._network is None:
+            self._network = network_of(self.bundle)
+        return self._network
 
     def _check_features(self) -> None:
         """Refuse a gate for another number of features than the head takes.
@@ -283,3 +310,13 @@ class Model:
             ood_limit=self.spec.gate.ood_limit,
             out_of_scope=reason or look_at_features(self.spec.gate, distance),
         )
+
+
+def _centred(
+    bundle: Bundle,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the head; that of a softmax model with a mean of 0 over the labels."""
+    weight, bias = bundle.head()
+    if bundle.spec.activation == "softmax":
+        return weight - weight.mean(axis=0), bias - bias.mean()
+    return weight, bias

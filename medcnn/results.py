@@ -94,6 +94,10 @@ class Heatmap:
         label: The label that is explained.
         method: How it was made, such as "cam".
         model: Name of the bundle.
+        layer: Whose feature map it is made of; empty if of none.
+        unit: Of its values.
+        meaning: What a value says, in a sentence.
+        cells: How many cells that feature map has; 0 if there is none.
 
     Raises:
         GeometryError: If the array is not (I, J, K) or not the geometry's shape.
@@ -104,6 +108,10 @@ class Heatmap:
     label: str
     method: str
     model: str
+    layer: str = ""
+    unit: str = ""
+    meaning: str = ""
+    cells: int = 0
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:
@@ -114,9 +122,23 @@ class Heatmap:
             raise GeometryError(msg)
 
     @property
+    def limits(self) -> str:
+        """What must be read beside it."""
+        return LIMITS_OF_A_MAP
+
+    @property
     def peak(self) -> tuple[int, int, int]:
-        """Voxel (i, j, k) of the highest relevance."""
-        i, j, k = np.unravel_index(int(self.array.argmax()), self.array.shape)
+        """Voxel (i, j, k) of the highest relevance.
+
+        Of several that are equally high it is the one nearest to their middle, so that
+        the order in which a file keeps its voxels does not choose.
+        """
+        highest = np.argwhere(self.array == self.array.max())
+        affine = np.eye(4) if self.geometry is None else self.geometry.affine
+        places = highest @ affine[:3, :3].T
+        far = np.linalg.norm(places - places.mean(axis=0), axis=1)
+        order = np.lexsort((*places.T[::-1].round(6), far.round(6)))
+        i, j, k = highest[order[0]]
         return int(i), int(j), int(k)
 
 

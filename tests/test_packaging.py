@@ -12,7 +12,7 @@ from importlib.metadata import packages_distributions
 import pytest
 from packaging.requirements import Requirement
 
-HEAVY = {"torch", "monai", "lightning", "onnx", "onnxscript", "onnxruntime"}
+HEAVY = {"captum", "torch", "monai", "lightning", "onnx", "onnxscript", "onnxruntime"}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_the_wheel_carries_what_is_no_python(wheel, part):
 
 
 def test_what_reads_and_predicts_imports_only_the_base(project, repository):
-    optional = ("networks", "training", "engines", "cli")
+    optional = ("gradients", "networks", "training", "engines", "cli")
     used = distributions(imported(repository / "medcnn", leave_out=optional))
     assert used - names(project["dependencies"]) == set()
 
@@ -95,7 +95,12 @@ def test_what_reads_and_predicts_imports_only_the_base(project, repository):
 def test_every_import_is_declared_by_the_base_or_an_extra(project, repository):
     extras = project["optional-dependencies"]
     declared = names(
-        [*project["dependencies"], *extras["train"], *extras["onnxruntime"]]
+        [
+            *project["dependencies"],
+            *extras["explain"],
+            *extras["train"],
+            *extras["onnxruntime"],
+        ]
     )
     assert distributions(imported(repository / "medcnn")) - declared == set()
 

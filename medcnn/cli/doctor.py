@@ -17,11 +17,13 @@ _PARTS = {
     "read": ("pydicom", "highdicom", "nibabel", "numpy", "scipy"),
     "run": ("openvino", "opencv-python-headless", "onnxruntime"),
     "train": ("torch", "monai", "lightning", "onnx", "onnxscript"),
+    "explain": ("captum",),
     "samples": ("pydicom-data",),
     "slides": ("tifffile",),
     "report": ("jinja2", "markdown-it-py", "matplotlib", "rich", "typer"),
 }
 _EXTRAS = {
+    "captum": "explain",
     "onnxruntime": "onnxruntime",
     "pydicom-data": "samples",
     "tifffile": "slides",

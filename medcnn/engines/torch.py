@@ -10,7 +10,9 @@ from medcnn.bundle import Bundle
 from medcnn.engines.contract import Outputs, does_not_fit, need
 from medcnn.errors import EngineError
 
-__all__ = ["TorchEngine", "choose_device"]
+__all__ = ["TorchEngine", "choose_device", "network_of"]
+
+_EXTRA = "medcnn-imaging[train]"
 
 
 class TorchEngine:
@@ -27,41 +29,53 @@ class TorchEngine:
     """
 
     name = "torch"
+    network: Any
+    """The module itself, in evaluation mode on `device`."""
 
     def __init__(
         self, bundle: Bundle, *, device: str = "auto", threads: int | None = None
     ) -> None:
-        extra = "medcnn-imaging[train]"
-        torch: Any = need("torch", package="torch", install=extra)
-        networks: Any = need("medcnn.networks", package="monai", install=extra)
+        torch: Any = need("torch", package="torch", install=_EXTRA)
         self._torch = torch
         self.device = choose_device(torch, device)
         if threads is not None and self.device == "cpu":
             torch.set_num_threads(threads)
-        spec = bundle.spec
-        self._network = networks.build(
-            spec.network.name,
-            dims=spec.input.dims,
-            in_channels=spec.input.channels,
-            labels=len(spec.labels),
-            shape=spec.input.shape,
-            **spec.network.arguments,
-        )
-        weights = {k: torch.from_numpy(v) for k, v in bundle.weights().items()}
-        try:
-            self._network.load_state_dict(weights)
-        except RuntimeError as error:
-            told = does_not_fit(f"{bundle.path} does not fit its network", error)
-            raise told from error
-        self._network.eval().to(self.device)
+        self.network = network_of(bundle).to(self.device)
 
     def stream(self, tensors: Iterable[npt.NDArray[np.float32]]) -> Iterator[Outputs]:
         """Yield the outputs of each (C, ...) tensor, in order."""
         for tensor in tensors:
             with self._torch.inference_mode():
                 batch = self._torch.from_numpy(tensor)[None].to(self.device)
-                logits, features = self._network.with_features(batch)
+                logits, features = self.network.with_features(batch)
             yield Outputs(logits[0].cpu().numpy(), features[0].cpu().numpy())
+
+
+def network_of(bundle: Bundle) -> Any:
+    """Rebuild a bundle's network in torch on the CPU, in evaluation mode.
+
+    Raises:
+        EngineError: If the weights do not fit the network.
+        MissingDependencyError: If torch or MONAI is not installed.
+    """
+    torch: Any = need("torch", package="torch", install=_EXTRA)
+    networks: Any = need("medcnn.networks", package="monai", install=_EXTRA)
+    spec = bundle.spec
+    network = networks.build(
+        spec.network.name,
+        dims=spec.input.dims,
+        in_channels=spec.input.channels,
+        labels=len(spec.labels),
+        shape=spec.input.shape,
+        **spec.network.arguments,
+    )
+    weights = {k: torch.from_numpy(v) for k, v in bundle.weights().items()}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        told = does_not_fit(f"{bundle.path} does not fit its network", error)
+        raise told from error
+    return network.eval()
 
 
 def choose_device(torch: Any, device: str) -> str:

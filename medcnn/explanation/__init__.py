@@ -1,5 +1,15 @@
 """Heatmaps: what moved a model's score, on the image's own grid."""
 
-from medcnn.explanation.cam import explain, heatmap_of
+from medcnn.explanation.cam import heatmap_of
+from medcnn.explanation.methods import METHODS, Method
+from medcnn.explanation.surface import Explained, Explainer, Settings, explain
 
-__all__ = ["explain", "heatmap_of"]
+__all__ = [
+    "METHODS",
+    "Explained",
+    "Explainer",
+    "Method",
+    "Settings",
+    "explain",
+    "heatmap_of",
+]
