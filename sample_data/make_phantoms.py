@@ -3,7 +3,8 @@
     python sample_data/make_phantoms.py [DIRECTORY]
 
 Writes two chest films (DICOM DX, one of them also as a PNG), a CT series with a lesion
-(DICOM and NIfTI), `expected.json` and `checksums.sha256`.
+(DICOM and NIfTI), a piece of a vessel with and without an aneurysm (NIfTI),
+`expected.json` and `checksums.sha256`.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from imaging import FILM_SHAPE, PIXEL_MM, film, on_film, scan
 from phantom_files import write_film, write_nifti, write_png, write_series
 from thorax import NODULE, SOLIDS, strands
+from vessel import VESSEL_MM, vessel
 
 CT_SHAPE = (64, 64, 24)
 CT_SPACING_MM = (5.6, 6.2, 8.0)
@@ -51,6 +53,7 @@ def main(directory: Path) -> None:
         write_png(directory / "chest_nodule.png", nodule * 16),
         write_nifti(directory / "ct_lesion.nii", volume, affine),
         *write_series(directory / "ct_lesion", volume, affine),
+        *write_vessels(directory),
     ]
     expected = {
         "films": film_results(nodule, clear),
@@ -62,6 +65,15 @@ def main(directory: Path) -> None:
     sums = directory / "checksums.sha256"
     sums.write_text("".join(lines), encoding="utf-8")
     print(f"{len(written)} phantom files in {directory}")
+
+
+def write_vessels(directory: Path) -> list[Path]:
+    """Write a piece of a vessel with an aneurysm, and the same without."""
+    affine = np.diag([VESSEL_MM, VESSEL_MM, VESSEL_MM, 1.0])
+    return [
+        write_nifti(directory / name, vessel(aneurysm=ill), affine)
+        for name, ill in (("vessel_aneurysm.nii", True), ("vessel.nii", False))
+    ]
 
 
 def ct_affine() -> npt.NDArray[np.float64]:

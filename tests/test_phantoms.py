@@ -44,14 +44,14 @@ def test_making_them_again_gives_the_same_bytes(phantoms, tmp_path):
     script = str(phantoms / "make_phantoms.py")
     subprocess.run([sys.executable, script, str(tmp_path)], check=True, timeout=300)
     made = {p.relative_to(tmp_path): p for p in tmp_path.rglob("*") if p.is_file()}
-    assert len(made) == 30
+    assert len(made) == 32
     for name, path in made.items():
         assert path.read_bytes() == (phantoms / name).read_bytes(), name
 
 
 def test_every_listed_checksum_holds(phantoms):
     lines = (phantoms / "checksums.sha256").read_text().splitlines()
-    assert len(lines) == 29
+    assert len(lines) == 31
     for line in lines:
         digest, name = line.split("  ")
         assert hashlib.sha256((phantoms / name).read_bytes()).hexdigest() == digest

@@ -1,7 +1,9 @@
 """OpenVINO: the default on a CPU."""
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -12,6 +14,8 @@ from medcnn.bundle import GRAPH, Bundle
 from medcnn.engines.contract import Outputs, does_not_fit, need
 
 __all__ = ["OpenVinoEngine"]
+
+_TELEMETRY = "openvino_telemetry"
 
 
 class OpenVinoEngine:
@@ -89,5 +93,24 @@ def _core() -> Any:
     Raises:
         MissingDependencyError: If OpenVINO is not installed.
     """
-    library: Any = need("openvino", package="openvino", install="openvino")
+    with _no_word_home():
+        library: Any = need("openvino", package="openvino", install="openvino")
     return library.Core()
+
+
+@contextmanager
+def _no_word_home() -> Iterator[None]:
+    """Let OpenVINO be imported without its telemetry.
+
+    Each import of it tells Google Analytics of itself, from a process that it forks.
+    Without the module that does so it goes on, and tells nobody.
+    """
+    loaded: dict[str, Any] = sys.modules  # None in it makes an import fail
+    before = loaded.get(_TELEMETRY)
+    loaded[_TELEMETRY] = None
+    try:
+        yield
+    finally:
+        del loaded[_TELEMETRY]
+        if before is not None:
+            loaded[_TELEMETRY] = before
