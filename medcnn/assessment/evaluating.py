@@ -31,10 +31,12 @@ from medcnn.evaluation import (
     write_evaluation,
     write_predictions,
 )
+from medcnn.evaluation.trust_words import trust_warnings
 from medcnn.model import Model
 from medcnn.outputs import make_folder
 from medcnn.report.evaluation_page import write_evaluation_report
 from medcnn.screening.options import Limits
+from medcnn.trust import Group, TrustDesign, TrustLevel, measure_trust
 from medcnn.worklist import ERRORS, write_errors
 
 __all__ = [
@@ -105,6 +107,7 @@ def evaluate(  # noqa: PLR0913 - the main entry; nearly all have a default
     scores: bool = False,
     bootstrap: int = 2000,
     seed: int = 0,
+    trust: TrustLevel = "auto",
     run: Run | None = None,
 ) -> Evaluation:
     """Measure a model, or any tool's predictions, as a reviewer asks for it.
@@ -123,6 +126,9 @@ def evaluate(  # noqa: PLR0913 - the main entry; nearly all have a default
         scores: Whether the values of `predictions` are no probabilities.
         bootstrap: Resampled sets of patients.
         seed: Of resampling.
+        trust: Of the heatmaps: "auto" holds them against the boxes or masks of the
+            data, if there are some; "full" also asks what needs none (deletion and
+            insertion, shuffled weights); "off" asks nothing.
         run: How the model is run.
 
     Raises:
@@ -149,7 +155,7 @@ def evaluate(  # noqa: PLR0913 - the main entry; nearly all have a default
         given = read_predictions(predictions, scores=scores)
         found = evaluate_predictions(given, design)
         return _publish(found, Answered(given, np.empty((0, 0)), ()), target)
-    return _of_model(model or "", data or "", design, target, run or Run())
+    return _of_model(model or "", data or "", design, target, run or Run(), trust)
 
 
 def run_model(
@@ -225,6 +231,7 @@ def _of_model(
     design: Design,
     target: Path | None,
     run: Run,
+    trust: TrustLevel,
 ) -> Evaluation:
     """Run a model, measure it, and write what is asked for."""
     opened = run.open(model)
@@ -242,6 +249,7 @@ def _of_model(
     changes = {"content_sha256": material.content_sha256, "flow": flow}
     facts = found.data.model_copy(update=changes)
     found = found.model_copy(update={"notes": notes, "data": facts})
+    found = _with_trust(found, opened, material, design, run, trust)
     if target is not None:
         make_folder(target)
         reader = Reader(opened, run.workers, run.limits)
@@ -251,6 +259,31 @@ def _of_model(
         }
         found = draw_gallery(found, opened, reader, paths, target)
     return _publish(found, material.answered, target)
+
+
+def _with_trust(
+    found: Evaluation,
+    model: Model,
+    material: Material,
+    design: Design,
+    run: Run,
+    level: TrustLevel,
+) -> Evaluation:
+    """Return the evaluation with how far the heatmaps can be trusted."""
+    told = material.answered.predictions
+    measured = _part(material.table, told, measured_part(told, design.split)[0])
+    settings = design.settings
+    asked = TrustDesign(
+        level=level,
+        group=Group(settings.bootstrap, settings.seed),
+        limits=run.limits,
+        progress=run.progress,
+    )
+    trust = measure_trust(model, measured.cases, asked)
+    if trust is None:
+        return found
+    warnings = (*found.warnings, *trust_warnings(trust))
+    return found.model_copy(update={"trust": trust, "warnings": warnings})
 
 
 def _publish(found: Evaluation, answered: Answered, target: Path | None) -> Evaluation:

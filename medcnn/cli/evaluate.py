@@ -1,7 +1,7 @@
 """medcnn evaluate: a model on labelled images, or any tool's predictions, measured."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -77,6 +77,13 @@ def evaluate(
         int, typer.Option(min=0, max=100_000, help="Resampled sets of patients.")
     ] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of resampling.")] = 0,
+    trust: Annotated[
+        Literal["auto", "full", "off"],
+        typer.Option(
+            help="Judge the heatmaps: auto, against bbox:<label> and mask:<label> of "
+            "DATA; full, also without them: deletion, insertion, shuffled weights.",
+        ),
+    ] = "auto",
     device: Device = "auto",
     engine: Engine = "auto",
     workers: Workers = None,
@@ -105,6 +112,7 @@ def evaluate(
             scores=scores,
             bootstrap=bootstrap,
             seed=seed,
+            trust=trust,
             run=run,
         )
     for words in found.warnings:
@@ -176,5 +184,22 @@ def _show(found: Any, output: Path) -> None:
     show(table)
     if found.multiclass is not None:
         show(f"right class {found.multiclass.accuracy.value:.3f}")
+    _show_trust(found.trust)
     typer.echo(f"report    {printable(str(output / 'report.html'))}")
     typer.echo(f"numbers   {printable(str(output / 'evaluation.json'))}")
+
+
+def _show_trust(trust: Any) -> None:
+    """Show how far the heatmaps can be trusted, a sentence each."""
+    if trust is None:
+        return
+    from medcnn.evaluation import trust_words
+
+    show("heatmaps")
+    lines = [trust_words.located_sentence(*item) for item in trust.located.items()]
+    if trust.faithfulness is not None:
+        lines.append(trust_words.faithfulness_sentence(trust.faithfulness))
+    lines += [trust_words.randomised_sentence(one) for one in trust.randomised]
+    lines += [trust_words.agreement_sentence(one) for one in trust.agreement]
+    for line in (*lines, *trust.notes):
+        typer.echo(f"  {printable(line)}")

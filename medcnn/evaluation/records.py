@@ -27,6 +27,7 @@ from medcnn.evaluation.measures import (
     WorkloadPoint,
     WorstCase,
 )
+from medcnn.evaluation.trust import Trust
 from medcnn.outputs import write_whole
 
 __all__ = [
@@ -150,6 +151,8 @@ class Evaluation(Record):
             labels; for classes the highest one.
         warnings: What a reader must know before the numbers.
         notes: What else was done.
+        trust: How far the heatmaps can be trusted; None where it was not asked, or
+            nothing is marked.
     """
 
     format: Literal[1] = 1
@@ -165,6 +168,7 @@ class Evaluation(Record):
     accuracy: Estimate | None
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    trust: Trust | None = None
 
 
 def write_evaluation(evaluation: Evaluation, path: Path) -> None:

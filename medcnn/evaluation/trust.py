@@ -54,7 +54,7 @@ class Located(Record):
     """Whether a label's maps find what readers marked.
 
     Attributes:
-        images: That have the label and a marked region.
+        images: In which readers marked the label, whatever its truth is said to be.
         patients: Whose; None where some are not known.
         empty_maps: Maps of zeros; each is a miss.
         area: The regions' mean share of the image.

@@ -94,7 +94,7 @@ TITLES = {
     "indeterminate": "With the cases that have no usable answer",
     "errors": "The worst errors",
     "pictured errors": "The worst errors",
-    "heatmaps": "Heatmaps",
+    "heatmaps": "Can the heatmaps be trusted?",
     "limits": "Limits and methods",
 }
 """What the page calls each block."""

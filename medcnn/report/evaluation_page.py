@@ -10,7 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from medcnn.evaluation import EVALUATION, Evaluation, read_evaluation
+from medcnn.evaluation import EVALUATION, Evaluation, read_evaluation, trust_words
 from medcnn.evaluation.records import Estimate, LabelResult
 from medcnn.outputs import make_folder, write_whole
 from medcnn.report.checklist import answers, index
@@ -163,6 +163,7 @@ def _render(found: Evaluation, figures: _Figures, pictures: _Pictures) -> str:
         answers=answers,
         index=index,
         gain=_gain,
+        trust_words=trust_words,
     )
 
 

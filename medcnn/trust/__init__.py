@@ -1,5 +1,6 @@
 """How far heatmaps can be trusted: against readers' marks, and without any."""
 
+from medcnn.trust.means import Group
 from medcnn.trust.measuring import TrustDesign, TrustLevel, measure_trust
 
-__all__ = ["TrustDesign", "TrustLevel", "measure_trust"]
+__all__ = ["Group", "TrustDesign", "TrustLevel", "measure_trust"]

@@ -39,9 +39,12 @@ class Mark:
 
 
 def has_mark(case: Case, label: str) -> bool:
-    """Say whether a case has a label, and it is known where."""
+    """Say whether readers marked a label in a case, whatever its truth is said to be.
+
+    Who draws a box says that it is there; labels are often mined from reports.
+    """
     place = case.places.get(label)
-    return place is not None and not place.is_nowhere and case.truth.get(label) == 1
+    return place is not None and not place.is_nowhere
 
 
 def marked_labels(cases: Iterable[Case], labels: Sequence[str]) -> tuple[str, ...]:

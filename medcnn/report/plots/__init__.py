@@ -8,6 +8,7 @@ from medcnn.report.plots.curves import precision_recall, roc
 from medcnn.report.plots.groups import confusion, label_areas, subgroups
 from medcnn.report.plots.scores import calibration, distribution
 from medcnn.report.plots.style import Rendered, drawing, render
+from medcnn.report.plots.trust import pixel_curves, pointing
 
 __all__ = ["Rendered", "evaluation_figures"]
 
@@ -17,7 +18,8 @@ def evaluation_figures(evaluation: Evaluation) -> dict[tuple[str, str], Rendered
 
     Returns:
         By label ("" for all labels together) and kind: roc, precision-recall,
-        calibration, decision, workload, scores, subgroups; labels, confusion.
+        calibration, decision, workload, scores, subgroups; labels, confusion, pointing,
+        pixels.
     """
     found: dict[tuple[str, str], Rendered] = {}
     with drawing():
@@ -35,7 +37,12 @@ def evaluation_figures(evaluation: Evaluation) -> dict[tuple[str, str], Rendered
         _add(
             found,
             "",
-            {"labels": label_areas(evaluation), "confusion": confusion(evaluation)},
+            {
+                "labels": label_areas(evaluation),
+                "confusion": confusion(evaluation),
+                "pointing": pointing(evaluation.trust),
+                "pixels": pixel_curves(evaluation.trust),
+            },
         )
     return found
 
