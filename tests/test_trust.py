@@ -1,5 +1,6 @@
 """How far heatmaps can be trusted: against marks, without marks, on a real bundle."""
 
+import html
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,14 @@ import medcnn
 from medcnn.bundle import WEIGHTS
 from medcnn.dataset import read_cases
 from medcnn.errors import DataError
+from medcnn.evaluation import EVALUATION, read_evaluation
 from medcnn.evaluation.measures import Estimate
 from medcnn.evaluation.trust import is_beyond
+from medcnn.evaluation.trust_words import located_sentence, trust_warnings
 from medcnn.preprocessing import Prepared
 from medcnn.results import Prediction
+from medcnn.training.heatmaps import trust_in
+from medcnn.training.reporter import Reporter
 from medcnn.trust import TrustDesign, faithful, measure_trust
 from medcnn.trust.looking import Looked, on_tensor
 from medcnn.trust.means import Group
@@ -290,3 +295,27 @@ def test_a_verdict_needs_the_whole_interval_and_ten_patients(ends, patients, ver
 def test_differences_without_an_interval_are_judged_by_their_value():
     found = Estimate(value=0.0, ci95=None)
     assert is_beyond((found,), (1,), 20) == "not shown"
+
+
+@pytest.mark.slow
+def test_evaluate_writes_the_same_scores_to_json_page_and_warnings(
+    model, table, tmp_path
+):
+    found = medcnn.evaluate(
+        model, table.source, split="all", output=tmp_path, bootstrap=50
+    )
+    again = measure_trust(model, table.cases, TrustDesign(group=Group(50)))
+    assert found.trust == again
+    assert read_evaluation(tmp_path / EVALUATION).trust == again
+    page = (tmp_path / "report.html").read_text()
+    assert html.escape(located_sentence("abnormal", again.located["abnormal"])) in page
+    assert set(trust_warnings(again)) <= set(found.warnings)
+    off = medcnn.evaluate(model, table.source, split="all", bootstrap=0, trust="off")
+    assert off.trust is None
+
+
+@pytest.mark.slow
+def test_a_new_models_card_has_what_evaluate_would_say(model, table):
+    reporter = Reporter(visible=False)
+    found = trust_in(model.bundle, {"val": table, "test": table.take([])}, reporter)
+    assert found == {"val": measure_trust(model, table.cases)}

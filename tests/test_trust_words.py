@@ -77,7 +77,9 @@ def test_the_table_holds_every_label_and_its_verdict():
     head, rule, first, second = trust_words.markdown_table(
         made_up_trust("worse")
     ).splitlines()
-    assert len({len(re.findall(r"\|", row)) for row in (head, rule, first, second)}) == 1
+    assert (
+        len({len(re.findall(r"\|", row)) for row in (head, rule, first, second)}) == 1
+    )
     assert "| abnormal | 31 / 20 | 0.60 (0.50 to 0.70) | 0.20 | 0.10 | 0.30 |" in first
     assert "WORSE THAN THE CENTRE" in first
     assert "too few patients to judge" in second
@@ -86,3 +88,14 @@ def test_the_table_holds_every_label_and_its_verdict():
 def test_there_is_no_table_without_marks():
     trust = made_up_trust().model_copy(update={"located": {}})
     assert trust_words.markdown_table(trust) == ""
+    assert trust_words.markdown_section({"val": trust}) == ""
+
+
+def test_a_cards_section_has_the_pages_warnings_and_numbers():
+    trust = made_up_trust("not shown")
+    section = trust_words.markdown_section({"val": trust, "test": trust})
+    assert section.startswith("## Heatmaps\n")
+    assert "### test, method `cam`" in section
+    for words in trust_words.trust_warnings(trust):
+        assert section.count(f"**{words}**") == 2
+    assert section.count(trust_words.markdown_table(trust)) == 2

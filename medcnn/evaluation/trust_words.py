@@ -1,6 +1,6 @@
 """What trust scores mean, in sentences and tables: page, card, terminal and docs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from medcnn.evaluation.measures import Estimate
 from medcnn.evaluation.trust import (
@@ -16,6 +16,7 @@ __all__ = [
     "agreement_sentence",
     "faithfulness_sentence",
     "located_sentence",
+    "markdown_section",
     "markdown_table",
     "randomised_sentence",
     "trust_warnings",
@@ -28,6 +29,14 @@ _VERDICTS: dict[Verdict, str] = {
     "worse": "WORSE THAN THE CENTRE",
     "too few": "too few patients to judge",
 }
+
+_MEANING = (
+    "Do they find what readers marked? Means of the marked images, 95 % intervals by "
+    "patient. Pointing game: the hottest point lies inside; `centre` is the image's "
+    "centre, `random` a random point, `others' marks` where other patients are marked "
+    "most often. Energy: share of relevance inside. IoU: of the marks and the pixels "
+    "of at least half the maximum. AUPRC: of all pixels. `random` is chance for all."
+)
 
 _ALIKE = 0.5
 """A rank correlation above which maps before and after are called alike."""
@@ -174,6 +183,23 @@ def markdown_table(trust: Trust) -> str:
         )
         rows.append(_row(cells))
     return "\n".join(rows)
+
+
+def markdown_section(measured: Mapping[str, Trust]) -> str:
+    """Return a card's section on heatmaps; "" where nothing is marked.
+
+    Args:
+        measured: The scores of each split.
+    """
+    parts = []
+    for split, trust in measured.items():
+        table = markdown_table(trust)
+        if table:
+            warnings = "".join(f"**{words}**\n\n" for words in trust_warnings(trust))
+            parts.append(f"### {split}, method `{trust.method}`\n\n{warnings}{table}\n")
+    if not parts:
+        return ""
+    return "\n".join([f"## Heatmaps\n\n{_MEANING}\n", *parts])
 
 
 def _row(cells: Sequence[object]) -> str:

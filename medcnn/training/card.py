@@ -1,8 +1,9 @@
 """The model's card: what people must know before they use it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import jinja2
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from medcnn.baselines import Comparison
 from medcnn.bundle import BundleSpec
 from medcnn.dataset import SPLITS, CaseTable
+from medcnn.evaluation.trust import Trust
+from medcnn.evaluation.trust_words import markdown_section
 from medcnn.planning.recipe import Recipe
 from medcnn.training.measure import Achieved
 from medcnn.training.state import Progress
@@ -29,12 +32,14 @@ class Findings:
             images in all, and some of the reasons.
         beside: The model beside its baselines.
         leaks: What is in several splits because that was allowed; "" if nothing is.
+        trust: Of each split in which something is marked: whether heatmaps find it.
     """
 
     calls: tuple[Achieved, ...]
     refused: Mapping[str, tuple[int, int, Sequence[str]]]
     beside: Comparison | None
     leaks: str = ""
+    trust: Mapping[str, Trust] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ def write_card(
         recipe=recipe,
         records=records,
         findings=findings,
+        heatmaps=markdown_section(findings.trust),
         counts=[_count(split, table.part(split)) for split in parts],
         data_sets=_in_order([score.data for score in spec.evaluation]),
     )

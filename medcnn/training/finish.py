@@ -1,6 +1,7 @@
 """From the best weights to a bundle that knows what it is worth."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from medcnn.bands import BandScore
@@ -11,6 +12,7 @@ from medcnn.training.beside import stand_beside
 from medcnn.training.card import Findings
 from medcnn.training.decide import decide, feature_model, gate_rules, some_of_train
 from medcnn.training.draft import Draft, first_spec
+from medcnn.training.heatmaps import trust_of
 from medcnn.training.material import Material
 from medcnn.training.measure import Achieved, achieved, bands, scores
 from medcnn.training.members import Folds, Trained
@@ -69,8 +71,9 @@ def finish(
     beside = stand_beside(team.material, folds, asked, alone)
     reporter.say(beside.verdict)
     keep_predictions(team.material, asked)
+    again = draft.write(material.work / _DRAFT, spec, {}, gate)
+    findings = replace(findings, trust=trust_of(team, again, indices))
     files = papers(team, spec, findings, beside, data)
-    again = draft.write(material.work / _DRAFT, spec, files, gate)
     files |= selftest_files(again, recipe.selftest)
     draft.write(output, spec, files, gate)
     return output
