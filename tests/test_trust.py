@@ -24,8 +24,8 @@ from medcnn.preprocessing import Prepared
 from medcnn.results import Prediction
 from medcnn.training.heatmaps import trust_in
 from medcnn.training.reporter import Reporter
-from medcnn.trust import TrustDesign, faithful, measure_trust
-from medcnn.trust.looking import Looked, on_tensor
+from medcnn.trust import MethodMaps, TrustDesign, faithful, measure_trust
+from medcnn.trust.looking import Looked, look, on_tensor
 from medcnn.trust.means import Group
 from medcnn.trust.randomised import shuffled
 
@@ -319,3 +319,13 @@ def test_a_new_models_card_has_what_evaluate_would_say(model, table):
     reporter = Reporter(visible=False)
     found = trust_in(model.bundle, {"val": table, "test": table.take([])}, reporter)
     assert found == {"val": measure_trust(model, table.cases)}
+
+
+def test_maps_of_a_method_are_those_of_explain(model, table):
+    (looked,) = look(model, table.cases[:1])
+    for method in ("cam", "occlusion"):
+        maps = MethodMaps(method)
+        for label in ("mass", "abnormal"):
+            wanted = medcnn.explain(model, looked.image, label=label, method=method)
+            found = maps(model, looked, label)
+            np.testing.assert_allclose(found, wanted.array, rtol=1e-4, atol=1e-7)

@@ -1,6 +1,8 @@
 """What trust scores are called, on the page and in words: loud where maps fail."""
 
 import re
+import runpy
+from types import SimpleNamespace
 
 import pytest
 from predicted import make_predictions
@@ -99,3 +101,19 @@ def test_a_cards_section_has_the_pages_warnings_and_numbers():
     for words in trust_words.trust_warnings(trust):
         assert section.count(f"**{words}**") == 2
     assert section.count(trust_words.markdown_table(trust)) == 2
+
+
+def test_the_benchmark_writes_its_tables_between_the_marks_of_a_page(tmp_path):
+    benchmark = runpy.run_path("benchmarks/trust.py")
+    page = tmp_path / "page.md"
+    page.write_text(f"a\n{benchmark['BEGIN']}\nold\n{benchmark['END']}\nz\n")
+    spec = SimpleNamespace(name="tiny", version="1")
+    model = SimpleNamespace(spec=spec, bundle=SimpleNamespace(sha256="0" * 64))
+    found = {"cam": made_up_trust(), "occlusion": made_up_trust("worse")}
+    text = "\n".join(benchmark["report"](model, found))
+    benchmark["write_between"](page, text)
+    lines = page.read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("a", "z")
+    assert "old" not in lines
+    assert "| occlusion (31) | 0.60 (0.50 to 0.70) | 0.60 (0.50 to 0.70) |" in lines
+    assert "| centre | 0.20 | 0.20 |" in lines

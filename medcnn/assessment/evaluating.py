@@ -36,7 +36,7 @@ from medcnn.model import Model
 from medcnn.outputs import make_folder
 from medcnn.report.evaluation_page import write_evaluation_report
 from medcnn.screening.options import Limits
-from medcnn.trust import Group, TrustDesign, TrustLevel, measure_trust
+from medcnn.trust import Group, MethodMaps, TrustDesign, TrustLevel, measure_trust
 from medcnn.worklist import ERRORS, write_errors
 
 __all__ = [
@@ -128,7 +128,7 @@ def evaluate(  # noqa: PLR0913 - the main entry; nearly all have a default
         seed: Of resampling.
         trust: Of the heatmaps: "auto" holds them against the boxes or masks of the
             data, if there are some; "full" also asks what needs none (deletion and
-            insertion, shuffled weights); "off" asks nothing.
+            insertion, shuffled weights, agreement with occlusion); "off" asks nothing.
         run: How the model is run.
 
     Raises:
@@ -275,6 +275,7 @@ def _with_trust(
     settings = design.settings
     asked = TrustDesign(
         level=level,
+        others={"occlusion": MethodMaps("occlusion")} if level == "full" else {},
         group=Group(settings.bootstrap, settings.seed),
         limits=run.limits,
         progress=run.progress,
