@@ -75,6 +75,14 @@ def test_maps_that_survive_shuffled_weights_are_a_warning():
     assert trust_words.trust_warnings(made_up_trust("better")) == []
 
 
+def test_where_shuffled_weights_leave_no_maps_little_is_said():
+    (one,) = made_up_trust().randomised
+    words = trust_words.randomised_sentence(one.model_copy(update={"equal_maps": 30}))
+    assert words.endswith(
+        "30 of 31 images have no map left to compare: this says little."
+    )
+
+
 def test_the_table_holds_every_label_and_its_verdict():
     head, rule, first, second = trust_words.markdown_table(
         made_up_trust("worse")

@@ -130,6 +130,11 @@ def randomised_sentence(found: Randomised) -> str:
         f"maps before and after is {_number(found.correlation)} in "
         f"{_images(found.images)}"
     )
+    if 2 * found.equal_maps > found.images:
+        return (
+            f"With the weights of {_part(found)} shuffled, {found.equal_maps} of "
+            f"{_images(found.images)} have no map left to compare: this says little."
+        )
     if found.equal_maps:
         words += f" ({found.equal_maps} without any relief count as 0)"
     if found.correlation.value > _ALIKE:
