@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -76,7 +77,8 @@ def test_a_map_on_the_thumbnail_is_the_map_on_the_film(model):
     prepared, reading = _read(model, image)
     answer = next(model.stream([prepared.tensor]))
     painter = HeatPainter(model)
-    painter._low = 0.0  # all of the relevance, not only what lies above a flag
+    # all of the relevance, not only what lies above a flag
+    painter._scale = replace(painter._scale, low=0.0)
     levels = painter.levels(answer.features, reading)[..., 0]
     full = heatmap_of(model, answer.features, prepared, label="abnormal")[..., 0]
     oracle = cv2.resize(full, levels.shape[::-1], interpolation=cv2.INTER_AREA)
@@ -122,7 +124,7 @@ def _tensor_to_cells(ratio):
 def test_where_a_flag_takes_no_evidence_colour_is_all_that_speaks_for_it(tmp_path):
     model = _with_flag(three_bands(tmp_path / "m"), 0.01)
     painter = HeatPainter(model)
-    assert painter._low == 0
+    assert painter._scale.low == 0
     assert "speaks for abnormal at all" in painter.scale.meaning
 
 

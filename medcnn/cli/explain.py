@@ -1,12 +1,13 @@
 """medcnn explain: what moved the score, drawn on the image."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import medcnn
-from medcnn.cli.console import answer, printable, say
+from medcnn.cli.console import answer, printable, progress_bar, say
 from medcnn.cli.open_model import open_model
 from medcnn.cli.options import (
     AllowGaps,
@@ -23,6 +24,7 @@ from medcnn.cli.options import (
     TileUm,
 )
 from medcnn.cli.slides import SlideChoices, explain_slide, slide_row, slides_among
+from medcnn.errors import DataError
 
 __all__ = ["explain"]
 
@@ -42,6 +44,27 @@ def explain(
     label: Annotated[
         str | None,
         typer.Option(help="Which label; default: the main one; all: every label."),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="auto, cam, grad-cam, grad-cam++, hirescam, layercam, score-cam, "
+            "eigen-cam, occlusion, integrated-gradients or smoothgrad."
+        ),
+    ] = "auto",
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose feature map is taken; default: the last one. A wrong name is "
+            "answered with those there are."
+        ),
+    ] = None,
+    feature_maps: Annotated[
+        str | None,
+        typer.Option(
+            help="Draw what the filters of this layer respond to, as a grid.",
+            metavar="LAYER",
+        ),
     ] = None,
     part: Annotated[
         int | None,
@@ -69,10 +92,8 @@ def explain(
     small picture of it, beside a table of its tiles. A heatmap shows what moved the
     score, not a lesion's outline.
     """
-    from medcnn.cli.heatmap_files import write_heatmap
-    from medcnn.outputs import make_folder
-
     if slides_among([path])[0]:
+        _refuse_for_slides(method, layer, feature_maps)
         opened = open_model(model, engine=engine, device=device, quiet=quiet)
         choices = SlideChoices(tile_um, tile_overlap, all_tiles, slide_rule, quiet)
         _explain_slide(opened, path, _labels(opened, label), output, choices, as_json)
@@ -82,13 +103,10 @@ def explain(
         image = reader.load(
             path, part=part, resample_tilt=resample_tilt, allow_gaps=allow_gaps
         )
-    prediction, heatmaps = _explain(opened, image, label)
-    make_folder(output)
-    files = [
-        file
-        for heatmap in heatmaps
-        for file in write_heatmap(output, image, heatmap, prediction)
-    ]
+    how = _Choices(method, layer, feature_maps, quiet)
+    prediction, heatmaps, files = _explain(
+        opened, image, _labels(opened, label), output, how
+    )
     if prediction.out_of_scope:
         say(f"Out of scope, do not use it: {prediction.out_of_scope}")
     if as_json:
@@ -98,6 +116,10 @@ def explain(
                 "files": [str(file) for file in files],
                 "labels": [heatmap.label for heatmap in heatmaps],
                 "method": heatmaps[0].method,
+                "layer": heatmaps[0].layer,
+                "unit": heatmaps[0].unit,
+                "meaning": heatmaps[0].meaning,
+                "limits": heatmaps[0].limits,
                 "peaks": {h.label: list(h.peak) for h in heatmaps},
                 "prediction": prediction.to_json(),
             }
@@ -107,20 +129,61 @@ def explain(
         typer.echo(printable(str(file)))
 
 
-def _explain(
-    model: "medcnn.Model", image: "medcnn.Image", label: str | None
-) -> tuple["medcnn.Prediction", list["medcnn.Heatmap"]]:
-    """Run the network once and make the maps of all wanted labels from it."""
-    from medcnn.explanation import heatmap_of
+@dataclass(frozen=True)
+class _Choices:
+    """How heatmaps are made."""
 
-    answer, prepared = model.answer(image)
-    labels = _labels(model, label)
-    maps = [heatmap_of(model, answer.features, prepared, label=n) for n in labels]
-    heatmaps = [
-        medcnn.Heatmap(array, image.geometry, name, "cam", model.spec.name)
-        for name, array in zip(labels, maps, strict=True)
-    ]
-    return answer.prediction, heatmaps
+    method: str
+    layer: str | None
+    feature_maps: str | None
+    quiet: bool
+
+
+def _explain(
+    model: "medcnn.Model",
+    image: "medcnn.Image",
+    labels: tuple[str, ...],
+    output: Path,
+    choices: _Choices,
+) -> tuple["medcnn.Prediction", tuple["medcnn.Heatmap", ...], list[Path]]:
+    """Make the maps of all wanted labels and write them."""
+    from medcnn.cli.feature_files import write_features
+    from medcnn.cli.heatmap_files import file_stem, write_heatmap
+    from medcnn.explanation import Explainer, shown
+    from medcnn.outputs import make_folder
+
+    with progress_bar("Explaining", unit="passes", quiet=choices.quiet) as advance:
+        explainer = Explainer(
+            model, method=choices.method, layer=choices.layer, progress=advance
+        )
+        explained = explainer.explain(image, labels)
+    make_folder(output)
+    hottest = explained.hottest or (None,) * len(labels)
+    suffix = "" if choices.method == "auto" else f".{choices.method}"
+    files: list[Path] = []
+    for heatmap, most in zip(explained.heatmaps, hottest, strict=True):
+        scale = shown(model, heatmap, most)
+        files += write_heatmap(
+            output, image, heatmap, explained.answered, suffix=suffix, shown=scale
+        )
+    if choices.feature_maps is not None:
+        features, name = explainer.features(image, choices.feature_maps)
+        files.append(output / f"{file_stem(image.source)}.features.{name}.png")
+        write_features(files[-1], features, f"{model.spec.name}, layer {name}")
+    return explained.answered, explained.heatmaps, files
+
+
+def _refuse_for_slides(
+    method: str, layer: str | None, feature_maps: str | None
+) -> None:
+    """Refuse what is not made of whole slides.
+
+    Raises:
+        DataError: If it is asked for.
+    """
+    if method not in {"auto", "cam"} or layer or feature_maps:
+        msg = "of a whole slide only the method cam is made, of the last layer"
+        raise DataError(msg, hint="Leave --method, --layer and --feature-maps out.")
 
 
 def _labels(model: "medcnn.Model", label: str | None) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from medcnn.display import VIEWS, grey_picture
 from medcnn.explanation.overlay import heat_layer, lay_over
+from medcnn.explanation.shown import Shown
 from medcnn.image import Image
 from medcnn.io.nifti import save_nifti
 from medcnn.outputs import write_whole
@@ -25,6 +26,9 @@ Bytes = npt.NDArray[np.uint8]
 _DOTS_PER_INCH = 100
 _FEWEST_COLUMNS = 480
 """A narrower picture is enlarged by a whole factor, or its legend has no room."""
+
+_LONGEST_SIDE = 16384
+"""A picture that would be longer is not stretched."""
 
 _LONGEST_STEM = 120
 """Most bytes that an image's name adds to those of its heatmaps."""
@@ -41,6 +45,7 @@ def write_heatmap(
     prediction: Prediction,
     *,
     suffix: str = "",
+    shown: Shown | None = None,
 ) -> list[Path]:
     """Write the overlay as PNG, and for a volume the raw relevance as NIfTI.
 
@@ -50,6 +55,8 @@ def write_heatmap(
         heatmap: Its relevance.
         prediction: What the model said of it.
         suffix: What tells its name from another map's of the same label.
+        shown: Its values on the scale of the screen; None stretches them to their own
+            highest, and says so.
 
     Returns:
         The files that were written.
@@ -59,7 +66,7 @@ def write_heatmap(
     """
     name = f"{file_stem(image.source)}.{_safe(heatmap.label)}{suffix}"
     files = [output / f"{name}.png"]
-    _write_png(files[0], overlay_with_legend(image, heatmap, prediction))
+    _write_png(files[0], overlay_with_legend(image, heatmap, prediction, shown))
     if image.dims == 3 and heatmap.geometry is not None:
         files.append(output / f"{name}.nii.gz")
         save_nifti(heatmap.array, heatmap.geometry, files[1])
@@ -67,22 +74,27 @@ def write_heatmap(
 
 
 def overlay_with_legend(
-    image: Image, heatmap: Heatmap, prediction: Prediction
+    image: Image,
+    heatmap: Heatmap,
+    prediction: Prediction,
+    shown: Shown | None = None,
 ) -> Bytes:
     """Return overlay and legend as one picture, RGB, (rows, columns, 3).
 
     The overlay has the image's full resolution; of a volume it is the slice where the
-    relevance is highest, turned as radiologists look at it.
+    relevance is highest, turned as radiologists look at it. Pixels of unequal sides are
+    stretched to their true proportions.
     """
+    scale = shown or _own_scale(heatmap)
     k = heatmap.peak[2]
-    relevance = np.ascontiguousarray(heatmap.array[:, :, k].T)
-    top = _top(heatmap)
-    picture = lay_over(grey_picture(image, k=k), heat_layer(relevance, top=top))
+    levels = np.ascontiguousarray(scale.levels[:, :, k].T)
+    picture = lay_over(grey_picture(image, k=k), heat_layer(levels, top=scale.top))
     picture = _turned(picture, image)
     factor = -(-_FEWEST_COLUMNS // picture.shape[1])
     picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
     where = f"slice {k + 1} of {image.shape[2]}" if image.dims == 3 else ""
-    return np.vstack([picture, _legend(picture.shape[1], heatmap, prediction, where)])
+    legend = _legend(picture.shape[1], heatmap, prediction, where, scale)
+    return np.vstack([picture, legend])
 
 
 def _turned(picture: Bytes, image: Image) -> Bytes:
@@ -91,17 +103,34 @@ def _turned(picture: Bytes, image: Image) -> Bytes:
     Axial slices are seen from the feet, coronal ones from the front, sagittal ones
     from the left, whatever order the file keeps its voxels in.
     """
-    if image.dims == 2 or image.geometry is None:
+    if image.geometry is None:
         return picture
+    spacing = image.geometry.spacing_mm
+    if image.dims == 2:
+        return _in_proportion(picture, spacing[0], spacing[1])
     codes = VIEWS[image.geometry.axis_codes[2]]
     turn = image.geometry.reorientation_to(codes)
     turned = picture if turn.axes[0] == 0 else picture.transpose(1, 0, 2)
     flips = tuple(n for n, flip in ((1, turn.flips[0]), (0, turn.flips[1])) if flip)
-    return np.ascontiguousarray(np.flip(turned, flips))
+    return _in_proportion(
+        np.flip(turned, flips), spacing[turn.axes[0]], spacing[turn.axes[1]]
+    )
+
+
+def _in_proportion(picture: Bytes, across_mm: float, down_mm: float) -> Bytes:
+    """Enlarge the side whose pixels are longer, so that circles look like circles."""
+    rows, columns = picture.shape[:2]
+    ratio = across_mm / down_mm
+    wanted = round(columns * max(ratio, 1)), round(rows * max(1 / ratio, 1))
+    picture = np.ascontiguousarray(picture)
+    if wanted == (columns, rows) or max(wanted) > _LONGEST_SIDE:
+        return picture
+    stretched = cv2.resize(picture, wanted, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(stretched, np.uint8)
 
 
 def _legend(
-    columns: int, heatmap: Heatmap, prediction: Prediction, where: str
+    columns: int, heatmap: Heatmap, prediction: Prediction, where: str, shown: Shown
 ) -> Bytes:
     """Draw the label, its probability and the colour scale, (rows, columns, 3)."""
     size = min(max(columns / 62, 8.0), 34.0)  # of the letters, in pixels
@@ -124,14 +153,15 @@ def _legend(
     )
     write(0.9, head, "#ffffff", weight="bold")
     model = f"{heatmap.model} ({prediction.model_sha256[:8]}), {heatmap.method}"
-    write(2.5, ", ".join(p for p in (model, where) if p), "#aab4be")
+    layer = f"layer {heatmap.layer}" if heatmap.layer else ""
+    write(2.5, ", ".join(p for p in (model, layer, where) if p), "#aab4be")
     scale = figure.add_axes((left, 1 - 5.1 * size / rows, 0.4, size / rows))
     ramp = np.linspace(0, 1, 256, dtype=np.float32)[None]
     grey = np.full((1, 256, 3), 110, np.uint8)
     scale.imshow(lay_over(grey, heat_layer(ramp, top=1)), aspect="auto")
     scale.set_axis_off()
     figure.text(
-        left + 0.4 + size / columns, 1 - 4.0 * size / rows, _scale_in_words(heatmap),
+        left + 0.4 + size / columns, 1 - 4.0 * size / rows, _words(shown),
         color="#aab4be", fontsize=points, va="top",
     )  # fmt: skip
     limits = LIMITS_OF_A_MAP[0].upper() + LIMITS_OF_A_MAP[1:]
@@ -140,16 +170,18 @@ def _legend(
     return _pixels(figure, rows, columns)
 
 
-def _top(heatmap: Heatmap) -> float:
-    """Return the value of the hottest colour: 1 where the values are probabilities."""
-    return 1.0 if heatmap.method == TILE_PROBABILITY else float(heatmap.array.max())
-
-
-def _scale_in_words(heatmap: Heatmap) -> str:
-    """Say what the colours run from and to."""
+def _own_scale(heatmap: Heatmap) -> Shown:
+    """Return the scale of probabilities, or of a map's own highest value."""
     if heatmap.method == TILE_PROBABILITY:
-        return f"{TILE_PROBABILITY} 0 to 1"
-    return f"relevance 0 to {_top(heatmap):.3g}, this image's own highest"
+        return Shown(heatmap.array, 1.0, f"{TILE_PROBABILITY} 0 to 1")
+    top = float(heatmap.array.max())
+    words = f"relevance 0 to {top:.3g}, this image's own highest"
+    return Shown(heatmap.array, top, words)
+
+
+def _words(shown: Shown) -> str:
+    """Say what the colours run from and to, and when none of them occurs."""
+    return shown.words if shown.levels.any() else f"{shown.words}; here nothing"
 
 
 def _pixels(figure: Figure, rows: int, columns: int) -> Bytes:

@@ -2,6 +2,7 @@
 
 from medcnn.explanation.cam import heatmap_of
 from medcnn.explanation.methods import METHODS, Method
+from medcnn.explanation.shown import Shown, shown
 from medcnn.explanation.surface import Explained, Explainer, Settings, explain
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "Explainer",
     "Method",
     "Settings",
+    "Shown",
     "explain",
     "heatmap_of",
+    "shown",
 ]

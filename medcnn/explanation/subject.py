@@ -131,6 +131,10 @@ class BundleSubject:
         self._model.refuse_no_places(self._last_map(tensor))
         return self.last
 
+    def has_places(self, tensor: F32) -> bool:
+        """Say whether the network hands on a feature map."""
+        return self._last_map(tensor).ndim > 1
+
     def _last_map(self, tensor: F32) -> F32:
         if self._seen is None or self._seen[0] is not tensor:
             self.remember(tensor, next(self._model.engine.stream([tensor])).features)

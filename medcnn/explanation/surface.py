@@ -62,10 +62,26 @@ class Explained:
     Attributes:
         heatmaps: One for each label that was asked for, in that order.
         prediction: What the model said of the image; None for a module.
+        hottest: For each label the highest class activation, in log-odds, of an image
+            that looked like that cell all over; empty for a module, and of a network
+            without a feature map.
     """
 
     heatmaps: tuple[Heatmap, ...]
-    prediction: Prediction | None
+    prediction: Prediction | None = None
+    hottest: tuple[float, ...] = ()
+
+    @property
+    def answered(self) -> Prediction:
+        """What the model said of the image.
+
+        Raises:
+            DataError: If it is a module, whose scores are not interpreted.
+        """
+        if self.prediction is None:
+            msg = "a torch module gives scores, no prediction"
+            raise DataError(msg)
+        return self.prediction
 
 
 class Explainer:
@@ -159,7 +175,43 @@ class Explainer:
             )
             for label, values in zip(named, made.values, strict=True)
         )
-        return Explained(maps, prediction)
+        return Explained(maps, prediction, self._hottest(prepared.tensor, named))
+
+    def features(self, image: Any, layer: str | None = None) -> tuple[F32, str]:
+        """Return what the filters of a layer respond with, and the layer's name.
+
+        Args:
+            image: As for `explain`.
+            layer: Which; None is the last one with a feature map.
+
+        Returns:
+            (F, rows, columns) or (F, slices, rows, columns), as the network sees the
+            image.
+
+        Raises:
+            DataError: If there is no such layer, or no map of places.
+        """
+        found: tuple[F32, str] = self._subject.features(
+            self._prepared(image).tensor, layer
+        )
+        return found
+
+    def _prepared(self, image: Any) -> Prepared:
+        if self._model is None:
+            return _seen_by_module(image, self._settings, self._subject.dims)[0]
+        answer, prepared = self._model.answer(image)
+        self._subject.remember(prepared.tensor, answer.features)
+        return prepared
+
+    def _hottest(self, tensor: F32, labels: tuple[str, ...]) -> tuple[float, ...]:
+        if self._model is None or not self._subject.has_places(tensor):
+            return ()
+        features = self._subject.features(tensor, None)[0]
+        cells = features[0].size
+        return tuple(
+            float(self._model.relevance(features, label).max()) * cells
+            for label in labels
+        )
 
     def each(
         self, images: Iterable[Any], labels: Sequence[str] | None = None

@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.explanation.overlay import colour_scale, heat_layer, lay_over
-from medcnn.explanation.scale import DEFAULT_SPAN, flag_level
+from medcnn.explanation.shown import ShownScale
 from medcnn.model import Model
 from medcnn.preprocessing import Prepared
 from medcnn.results import LIMITS_OF_A_MAP
@@ -46,20 +46,16 @@ class HeatPainter:
         spec = model.spec
         self._model = model
         self._label = label or spec.labels[0]
-        place = spec.labels.index(self._label)
-        bias = float(model.bundle.head()[1][place])
-        self._slope, self._low = flag_level(spec, bias, self._label)
-        measured = spec.heatmap_span if place == 0 else None
-        self._span = measured or DEFAULT_SPAN
-        words = _ABOVE_FLAG if self._low > 0 else _FOR_LABEL
-        meaning = words.format(label=self._label, span=self._span)
+        self._scale = ShownScale.of(model, self._label)
+        words = _ABOVE_FLAG if self._scale.low > 0 else _FOR_LABEL
+        meaning = words.format(label=self._label, span=self._scale.span)
         places = np.linspace(0, 255, _STOPS).round().astype(int)
         colours = (f"#{bytes(rgb).hex()}" for rgb in colour_scale()[places])
         self.scale = HeatmapScale(
             label=self._label,
             unit="log-odds",
             low=0.0,
-            high=self._span,
+            high=self._scale.span,
             meaning=f"{meaning} {_ALWAYS}",
             colours=tuple(colours),
             opacity=(0.0, _OPACITY),
@@ -78,14 +74,13 @@ class HeatPainter:
         relevance = self._model.relevance(features, self._label)
         way = np.array(reading.grid.from_tensor).reshape(4, 4)
         small = Prepared(reading.tensor, way, reading.grid.shape).restore(relevance)
-        alone = small * np.float32(self._slope * relevance.size)
-        return np.asarray(np.maximum(alone - self._low, 0), dtype=np.float32)
+        return self._scale.levels(small, relevance.size)
 
     def paint(self, picture: bytes, levels: npt.NDArray[np.float32]) -> bytes:
         """Lay levels, (columns, rows), over a JPEG picture; return a PNG."""
         coded = np.frombuffer(picture, np.uint8)
         bgr = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-        layer = heat_layer(np.ascontiguousarray(levels.T), top=self._span)
+        layer = heat_layer(np.ascontiguousarray(levels.T), top=self._scale.span)
         rgb = np.asarray(bgr, np.uint8)[..., ::-1]
         mixed = lay_over(rgb, layer, opacity=_OPACITY)
         flat = np.ascontiguousarray(mixed[..., ::-1])

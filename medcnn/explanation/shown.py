@@ -1,0 +1,100 @@
+"""How relevance is shown: one scale for every image, in screening and in `explain`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from medcnn.explanation.methods import METHODS
+from medcnn.explanation.scale import DEFAULT_SPAN, flag_level
+from medcnn.model import Model
+from medcnn.results import Heatmap
+
+__all__ = ["Shown", "ShownScale", "shown"]
+
+F32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ShownScale:
+    """From relevance to colour, for one label of one model.
+
+    With global average pooling the score is the mean over the cells of the last feature
+    map of what each cell says alone. A cell's level is how far that lies above what a
+    flag takes, in log-odds. Where a flag takes no evidence (the head's bias alone
+    suffices) and for softmax models, it is all that speaks for the label.
+
+    Attributes:
+        slope: Log-odds of the answer for each of the logit.
+        low: Log-odds of a cell where colour begins.
+        span: Log-odds from there to the hottest colour.
+    """
+
+    slope: float
+    low: float
+    span: float
+
+    @classmethod
+    def of(cls, model: Model, label: str) -> "ShownScale":
+        """Return the scale of a model's label."""
+        spec = model.spec
+        place = spec.labels.index(label)
+        slope, low = flag_level(spec, float(model.bundle.head()[1][place]), label)
+        measured = spec.heatmap_span if place == 0 else None
+        return cls(slope, low, measured or DEFAULT_SPAN)
+
+    def levels(self, relevance: F32, cells: int) -> F32:
+        """Return log-odds above where colour begins, >= 0.
+
+        Args:
+            relevance: Shares of the logit, such as those of cam.
+            cells: Of the feature map that they were made of.
+        """
+        alone = relevance * np.float32(self.slope * cells)
+        return np.asarray(np.maximum(alone - self.low, 0), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A heatmap's values on the scale of the screen.
+
+    Attributes:
+        levels: >= 0, (I, J, K).
+        top: The level of the hottest colour.
+        words: What the colours run from and to.
+    """
+
+    levels: F32
+    top: float
+    words: str
+
+
+def shown(model: Model, heatmap: Heatmap, hottest: float | None) -> Shown:
+    """Return a heatmap on the scale that is the same for every image.
+
+    Methods whose values are shares of the logit are shown as they are. Others have a
+    unit of their own, or none: their hottest place gets the colour that the hottest
+    cell of cam has, so that an image in which nothing speaks for the label stays grey.
+
+    Args:
+        model: Whose heatmap it is.
+        heatmap: Raw relevance.
+        hottest: The highest class activation of the same image and label, summed over
+            as many cells as there are; None of a network without a feature map.
+    """
+    scale = ShownScale.of(model, heatmap.label)
+    begins = "a flag" if scale.low > 0 else "0"
+    if METHODS[heatmap.method].is_additive:
+        levels = scale.levels(heatmap.array, heatmap.cells)
+        words = f"log-odds above {begins}: 0 to {scale.span:.3g}, alike for every image"
+        return Shown(levels, scale.span, words)
+    own = float(heatmap.array.max())
+    if hottest is None:
+        return Shown(heatmap.array, own, f"0 to {own:.3g}, this image's own highest")
+    highest = min(
+        float(scale.levels(np.array([hottest], np.float32), 1)[0]), scale.span
+    )
+    share = highest / scale.span
+    words = f"relative; hottest place as hot as cam's: {share:.0%} of the scale"
+    levels = heatmap.array * np.float32(highest / own if own > 0 else 0)
+    return Shown(levels, scale.span, words)
