@@ -157,6 +157,8 @@ def _explain(
             model, method=choices.method, layer=choices.layer, progress=advance
         )
         explained = explainer.explain(image, labels)
+        wanted = choices.feature_maps
+        drawn = None if wanted is None else explainer.features(image, wanted)
     make_folder(output)
     hottest = explained.hottest or (None,) * len(labels)
     suffix = "" if choices.method == "auto" else f".{choices.method}"
@@ -166,8 +168,8 @@ def _explain(
         files += write_heatmap(
             output, image, heatmap, explained.answered, suffix=suffix, shown=scale
         )
-    if choices.feature_maps is not None:
-        features, name = explainer.features(image, choices.feature_maps)
+    if drawn is not None:
+        features, name = drawn
         files.append(output / f"{file_stem(image.source)}.features.{name}.png")
         write_features(files[-1], features, f"{model.spec.name}, layer {name}")
     return explained.answered, explained.heatmaps, files

@@ -171,9 +171,16 @@ def find_layer(
 def _listing(layers: tuple[Layer, ...]) -> str:
     if not layers:
         return "there is none"
-    shown = ", ".join(str(layer) for layer in layers[-_MOST_NAMES:])
-    more = len(layers) - _MOST_NAMES
-    return f"there are {shown}" + (f" and {more} before them" if more > 0 else "")
+    depths = {layer.name.count(".") for layer in layers}
+    kept = layers[-_MOST_NAMES:]
+    for depth in sorted(depths):  # the outer parts, as far inwards as there is room
+        some = tuple(layer for layer in layers if layer.name.count(".") <= depth)
+        if len(some) > _MOST_NAMES:
+            break
+        kept = some
+    more = len(layers) - len(kept)
+    shown = ", ".join(str(layer) for layer in kept)
+    return f"there are {shown}" + (f" and {more} inside them" if more else "")
 
 
 def _head(
