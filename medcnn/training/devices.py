@@ -18,11 +18,41 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 from medcnn.errors import RecipeError
 from medcnn.planning.recipe import Recipe
 
-__all__ = ["fabric_for", "favours_channels_last", "half_precision", "processes"]
+__all__ = [
+    "crowd_for",
+    "fabric_for",
+    "favours_channels_last",
+    "half_precision",
+    "processes",
+]
 
 _WORTH_TILES = 4096
 _PATIENCE = timedelta(hours=6)
 """How long processes wait for the first, which reads the images and measures."""
+
+
+def crowd_for(device: str, devices: int) -> Fabric:
+    """Start all processes of a training, or find those that were started.
+
+    What they do, and in which precision, is not known yet.
+
+    Args:
+        device: "cpu", "cuda:0" or "mps".
+        devices: How many are wanted on this machine.
+    """
+    kind = device.partition(":")[0]
+    nodes, each = processes(devices, os.environ)
+    if nodes * each == 1:
+        return Fabric(accelerator="cpu", devices=1)
+    _hush()
+    crowd = Fabric(
+        accelerator="gpu" if kind == "cuda" else kind,
+        devices=each,
+        num_nodes=nodes,
+        strategy=DDPStrategy(timeout=_PATIENCE),
+    )
+    crowd.launch()
+    return crowd
 
 
 def fabric_for(device: str, recipe: Recipe) -> Fabric:
@@ -41,9 +71,7 @@ def fabric_for(device: str, recipe: Recipe) -> Fabric:
     if size < nodes * each:
         msg = f"batch_size {size} is too small for {nodes * each} processes"
         raise RecipeError(msg, hint="Enlarge optimiser.batch_size.")
-    # it says on stderr what the reporter says in its own words
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    _hush()
     half = half_precision(kind, recipe.run.precision, math.prod(recipe.input.shape))
     many = nodes * each > 1
     one = [int(number or 0)] if kind == "cuda" else 1
@@ -103,6 +131,12 @@ def favours_channels_last(fabric: Fabric) -> bool:
     """
     half = fabric.strategy.precision.precision == "bf16-mixed"
     return bool(half or fabric.device.type == "cuda")
+
+
+def _hush() -> None:
+    """Keep Lightning from saying what the reporter says in its own words."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _strategy(recipe: Recipe) -> DDPStrategy:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,16 @@ from medcnn.planning import (
 )
 from medcnn.training.devices import half_precision
 
-__all__ = ["Estimate", "Planned", "estimate", "plan_training", "told"]
+__all__ = [
+    "Estimate",
+    "Planned",
+    "Wishes",
+    "choose_place",
+    "estimate",
+    "plan_training",
+    "plan_wishes",
+    "told",
+]
 
 _TIMED_STEPS = 3
 _LOOKED_AT = 1 / 3
@@ -96,24 +106,83 @@ def plan_training(
         RecipeError: If the recipe or a setting is wrong.
         EngineError: If the device is not there.
     """
-    given = recipe if isinstance(recipe, Recipe | None) else read_recipe(recipe)
     said = dict(settings) if isinstance(settings, Mapping) else parse_settings(settings)
+    return plan_wishes(Wishes(data, recipe, said, device))
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a caller wants a training to be.
+
+    Attributes:
+        data: A table, a folder or a data set.
+        recipe: A TOML file or a Recipe; what it gives overrides the plan.
+        settings: Values by dotted key; they override both.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+    """
+
+    data: str | Path
+    recipe: str | Path | Recipe | None
+    settings: Mapping[str, Any]
+    device: str
+
+    @cached_property
+    def given(self) -> Recipe:
+        """The recipe, or one that says nothing."""
+        if self.recipe is None:
+            return Recipe()
+        if isinstance(self.recipe, Recipe):
+            return self.recipe
+        return read_recipe(self.recipe)
+
+    @property
+    def devices(self) -> int:
+        """How many processes are wanted on this machine."""
+        return int(self.settings.get("run.devices", self.given.run.devices))
+
+    def table(self) -> CaseTable:
+        """Read the cases.
+
+        Raises:
+            DataError: If they are wrong.
+        """
+        said, first = self.settings, self.given
+        return read_cases(
+            self.data,
+            labels=said.get("labels", first.labels),
+            attributes=said.get("attributes", first.attributes),
+        )
+
+
+def choose_place(device: str) -> str:
+    """Return "cpu", "cuda:0" or "mps" for what a caller says.
+
+    Raises:
+        EngineError: If the device is not there.
+    """
     place = choose_device(torch, device)
-    place = "cuda:0" if place == "cuda" else place
-    first = given or Recipe()
-    table = read_cases(
-        data,
-        labels=said.get("labels", first.labels),
-        attributes=said.get("attributes", first.attributes),
-    )
-    wanted = said.get("run.precision", first.run.precision)
+    return "cuda:0" if place == "cuda" else place
+
+
+def plan_wishes(wishes: Wishes) -> Planned:
+    """Read a data set once and decide how to train on it.
+
+    Raises:
+        DataError: If the data is wrong, or an image of the sample cannot be read.
+        RecipeError: If the recipe or a setting is wrong.
+        EngineError: If the device is not there.
+    """
+    said, first = wishes.settings, wishes.given
+    place = choose_place(wishes.device)
+    table = wishes.table()
     found = fingerprint(
         table,
         modality=said.get("modality", first.modality),
         seed=said.get("seed", first.seed),
     )
+    wanted = said.get("run.precision", first.run.precision)
     machine = _machine(place, wanted, math.prod(found.sizes.median))
-    plan = make_plan(found, machine, recipe=given, settings=said)
+    plan = make_plan(found, machine, recipe=wishes.given, settings=said)
     return Planned(table, plan, place)
 
 

@@ -1,8 +1,9 @@
 """Train a model: from labelled images to a bundle, in one call."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from medcnn.dataset import (
 )
 from medcnn.networks import Classifier, build, load_pretrained
 from medcnn.networks.pretrained import load_bundle_weights
-from medcnn.planning import Recipe, parse_settings
+from medcnn.planning import Plan, Recipe, parse_settings
 from medcnn.training.claim import claim, work_folder
-from medcnn.training.devices import fabric_for
+from medcnn.training.devices import crowd_for, fabric_for
 from medcnn.training.finish import finish
 from medcnn.training.fitting import (
     refuse_output_within,
@@ -32,11 +33,12 @@ from medcnn.training.loop import LAST, Loop
 from medcnn.training.material import Material
 from medcnn.training.members import Folds, Member, Trained, members
 from medcnn.training.papers import Data
-from medcnn.training.planned import plan_training, told
+from medcnn.training.planned import Wishes, choose_place, plan_wishes, told
 from medcnn.training.prepare import Place, Prepared, prepare, refuse_early, write_splits
 from medcnn.training.probe import start_head
 from medcnn.training.reporter import Reporter
 from medcnn.training.start import bundle_of
+from medcnn.training.together import Failures, agree
 
 __all__ = ["train"]
 
@@ -86,35 +88,69 @@ def train(  # noqa: PLR0913 - each is one choice of the caller
     """
     target = Path(output)
     refuse_output_within(Path(data), target)
-    planned = plan_training(
-        data, recipe=recipe, settings=_said(settings, weights), device=device
-    )
-    chosen, table = planned.plan.recipe, planned.table
-    fabric = fabric_for(planned.device, chosen)
+    wishes = Wishes(data, recipe, _said(settings, weights), device)
+    place = choose_place(device)
+    crowd = crowd_for(place, wishes.devices)
+    ready = agree(crowd, lambda: _ready(wishes, allow_leak=allow_leak))
+    chosen, data_sum = ready.plan.recipe, ready.checksum
+    fabric = fabric_for(place, chosen)
     fabric.launch()
     reporter = Reporter(visible=progress and fabric.is_global_zero)
-    reporter.say(_where(fabric, planned.device))
-    reporter.say(told(planned.plan.fingerprint))
-    refuse_unfit(chosen, table)
-    hashes = content_hashes(table)
-    refuse_early(table, hashes, allow_leak=allow_leak)
-    checksum = data_sha256(table, hashes)
-    with _claimed(target, chosen, checksum, fabric) as work:
-        place = Place(work, fabric, reporter)
-        prepared, pixels = prepare(table, hashes, chosen, place, allow_leak=allow_leak)
-        table = prepared.table
-        folds = _folds(prepared, chosen)
-        reporter.say(_learning(table))
-        write_splits(table, work)
-        material = Material(chosen, table, pixels, work, fabric, reporter)
-        trained = [_train_one(one) for one in members(material, folds)]
-        if fabric.is_global_zero:
-            plan = planned.plan.model_copy(update={"notes": prepared.notes})
-            seen = Data(checksum, hashes, prepared, plan)
-            finish(trained, material, folds, output=target, data=seen)
+    reporter.say(_where(fabric, place))
+    reporter.say(told(ready.plan.fingerprint))
+    with ExitStack() as held:
+        agree(fabric, lambda: str(held.enter_context(claim(target, chosen, data_sum))))
+        spot = Place(work_folder(target), fabric, reporter)
+        held.enter_context(Failures.of(fabric, spot.work).shared())
+        _train_all(wishes.table(), ready, spot, target, allow_leak=allow_leak)
         fabric.barrier()
     reporter.say(f"The model is in {target}.")
     return target
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What the first process found out before the training, for all of them.
+
+    Attributes:
+        plan: What is to be done.
+        hashes: The cases' `content_hashes`.
+        checksum: Of all of the data.
+    """
+
+    plan: Plan
+    hashes: Sequence[str]
+    checksum: str
+
+
+def _ready(wishes: Wishes, *, allow_leak: bool) -> _Ready:
+    """Plan, and refuse what can be refused before images are decoded."""
+    planned = plan_wishes(wishes)
+    table = planned.table
+    refuse_unfit(planned.plan.recipe, table)
+    hashes = content_hashes(table)
+    refuse_early(table, hashes, allow_leak=allow_leak)
+    return _Ready(planned.plan, hashes, data_sha256(table, hashes))
+
+
+def _train_all(
+    table: CaseTable, ready: _Ready, place: Place, target: Path, *, allow_leak: bool
+) -> None:
+    """Decode the images, train all networks, and finish the model."""
+    recipe, reporter, fabric = ready.plan.recipe, place.reporter, place.fabric
+    prepared, pixels = prepare(
+        table, ready.hashes, recipe, place, allow_leak=allow_leak
+    )
+    folds = _folds(prepared, recipe)
+    reporter.say(_learning(prepared.table))
+    if fabric.is_global_zero:
+        write_splits(prepared.table, place.work)
+    material = Material(recipe, prepared.table, pixels, place.work, fabric, reporter)
+    trained = [_train_one(one) for one in members(material, folds)]
+    if fabric.is_global_zero:
+        plan = ready.plan.model_copy(update={"notes": prepared.notes})
+        seen = Data(ready.checksum, ready.hashes, prepared, plan)
+        finish(trained, material, folds, output=target, data=seen)
 
 
 def _train_one(member: Member) -> Trained:
@@ -158,18 +194,6 @@ def _where(fabric: Fabric, place: str) -> str:
     told += f", {world} processes" if world > 1 else ""
     half = fabric.strategy.precision.precision == "bf16-mixed"
     return f"{told}, in {'bfloat16 where it suffices' if half else '32 bits'}."
-
-
-@contextmanager
-def _claimed(output: Path, recipe: Recipe, data: str, fabric: Fabric) -> Iterator[Path]:
-    """Hold the work folder: the first process claims it for all of them."""
-    if fabric.is_global_zero:
-        with claim(output, recipe, data) as work:
-            fabric.barrier()
-            yield work
-    else:
-        fabric.barrier()
-        yield work_folder(output)
 
 
 def _folds(prepared: Prepared, recipe: Recipe) -> Folds | None:
