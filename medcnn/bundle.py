@@ -41,6 +41,7 @@ from medcnn.bundle_spec import (
 )
 from medcnn.errors import BundleError, DataError, OutputError
 from medcnn.gate import FeatureModel
+from medcnn.outputs import write_whole
 
 __all__ = [
     "CARD",
@@ -62,6 +63,7 @@ __all__ = [
     "derive_bundle",
     "file_sha256",
     "open_bundle",
+    "replace_card",
     "shipped_bundles",
     "write_bundle",
 ]
@@ -239,6 +241,21 @@ def derive_bundle(
             msg, hint="Free some space or choose another --output."
         ) from error
     return open_bundle(path)
+
+
+def replace_card(bundle: Bundle, card: str) -> Bundle:
+    """Write another CARD.md into a model directory; nothing else is changed.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    content = card.encode("utf-8")
+    write_whole(bundle.path / CARD, content)
+    sums = {**bundle.spec.files, CARD: hashlib.sha256(content).hexdigest()}
+    spec = bundle.spec.model_copy(update={"files": dict(sorted(sums.items()))})
+    text = spec.model_dump_json(indent=2) + "\n"
+    write_whole(bundle.path / SPEC, text.encode("utf-8"))
+    return open_bundle(bundle.path)
 
 
 def _finish_folder(

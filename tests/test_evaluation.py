@@ -167,6 +167,13 @@ def test_a_wrong_threshold_is_refused(text, message):
         evaluate(make_predictions(), Design(split="all", thresholds=(text,)))
 
 
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "abnormal=30"])
+def test_a_threshold_that_no_probability_is_refused_for_probabilities(text):
+    design = Design(split="all", thresholds=(text,))
+    with pytest.raises(DataError, match="is no probability above 0 and up to 1"):
+        evaluate(make_predictions(), design)
+
+
 @pytest.mark.parametrize("rule", ["best", "sensitivity", "sensitivity 2", "youden 1"])
 def test_an_unknown_rule_is_refused(rule):
     with pytest.raises(DataError, match="no rule"):

@@ -141,3 +141,30 @@ def test_a_broken_table_is_refused(tmp_path, text, message):
 def test_a_table_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match="cannot be read as a table"):
         read_predictions(tmp_path / "none.csv")
+
+
+def test_a_table_of_a_spreadsheet_with_decimal_commas_is_read(tmp_path):
+    text = "\ufeffcase;truth:Tumör;probability:Tumör;size\r\n"
+    text += "a;1;0,75;1,5\r\n\r\n;;;\r\nb;0;0,1;2\r\n"
+    path = tmp_path / "p.csv"
+    path.write_bytes(text.encode())
+
+    found = read_predictions(path)
+
+    assert found.labels == ("Tumör",)
+    assert found.cases == ("a", "b")
+    assert found.score.tolist() == [[0.75], [0.1]]
+    assert dict(found.columns) == {"size": ("1,5", "2")}
+
+
+def test_a_comma_in_a_table_of_commas_is_no_decimal_point(tmp_path):
+    path = table(tmp_path, {"probability:mass": "0,8"})
+
+    with pytest.raises(DataError, match=r"row 2, column 'probability:mass': got '0,8'"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("cell", ["1_0", "0x1", "1e400", "-0.1", "1.0000001", "50%"])
+def test_what_is_no_probability_is_refused(tmp_path, cell):
+    with pytest.raises(DataError, match="expected a probability, 0 to 1"):
+        read_predictions(table(tmp_path, {"probability:mass": cell}))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from medcnn.assessment.ledger import Ledger, Told
 from medcnn.dataset import CaseTable
 from medcnn.evaluation import Predictions
 from medcnn.model import Answer, Model
@@ -98,6 +99,7 @@ def answer_cases(
     table: CaseTable,
     cases: Predictions,
     progress: Progress | None = None,
+    ledger: Ledger | None = None,
 ) -> Answered:
     """Run a model over labelled images.
 
@@ -110,36 +112,57 @@ def answer_cases(
         table: Where the images are.
         cases: The same cases, without scores.
         progress: Called with (done, total).
+        ledger: Keeps answers; what it knows is not asked again.
     """
+    paths = [case.path for case in table.cases]
+    told = {} if ledger is None else ledger.known(paths)
+    left = [n for n in range(len(paths)) if n not in told]
+    if progress is not None and told:
+        progress(len(told), len(paths))
+    answers = reader.answers([paths[n] for n in left])
+    for n, found in zip(left, answers, strict=True):
+        told[n] = _told(cases.cases[n], *found)
+        if ledger is not None:
+            ledger.add(paths[n], told[n])
+        if progress is not None:
+            progress(len(told), len(paths))
     at = [labels.index(label) for label in cases.labels]
+    return _answered(cases, [told[n] for n in range(len(paths))], at)
+
+
+def _answered(cases: Predictions, told: Sequence[Told], at: Sequence[int]) -> Answered:
+    """Return cases with what was said of them; `at` are their labels in the model."""
     score = np.full((len(cases), len(at)), np.nan)
     logits = np.full((len(cases), len(at)), np.nan)
-    statuses, reasons, errors = [], [], []
-    answers = reader.answers([case.path for case in table.cases])
-    for n, (reading, answer) in enumerate(answers):
-        if answer is not None:
-            told = list(answer.prediction.probabilities.values())
-            score[n] = np.array(told)[at]
-            logits[n] = answer.logits[at]
-        status, reason = _status(reading, answer)
-        statuses.append(status)
-        reasons.append(reason)
-        if reading.failure is not None:
-            failure = reading.failure
-            errors.append(
-                ErrorRow(cases.cases[n], failure.stage, failure.error, failure.hint)
-            )
-        if progress is not None:
-            progress(n + 1, len(cases))
+    for n, one in enumerate(told):
+        if one.score:
+            score[n], logits[n] = (np.array(x)[at] for x in (one.score, one.logits))
+    named = [
+        replace(one.error, path=case)
+        for case, one in zip(cases.cases, told, strict=True)
+        if one.error is not None
+    ]
     told_cases = replace(
-        cases, score=score, statuses=tuple(statuses), reasons=tuple(reasons)
+        cases,
+        score=score,
+        statuses=tuple(one.status for one in told),
+        reasons=tuple(one.reason for one in told),
     )
-    return Answered(told_cases, logits, tuple(errors))
+    return Answered(told_cases, logits, tuple(named))
 
 
-def _status(reading: Reading, answer: Answer | None) -> tuple[str, str]:
+def _told(case: str, reading: Reading, answer: Answer | None) -> Told:
     """Return what became of a case, and why."""
     if reading.failure is not None:
-        return "error", reading.failure.error
-    reason = reading.reason if answer is None else answer.prediction.out_of_scope
-    return ("out_of_scope", reason) if reason or answer is None else ("ok", "")
+        failure = reading.failure
+        error = ErrorRow(case, failure.stage, failure.error, failure.hint)
+        return Told("error", failure.error, error=error)
+    if answer is None:
+        return Told("out_of_scope", reading.reason)
+    reason = answer.prediction.out_of_scope
+    return Told(
+        "out_of_scope" if reason else "ok",
+        reason or "",
+        tuple(float(p) for p in answer.prediction.probabilities.values()),
+        tuple(float(x) for x in answer.logits),
+    )

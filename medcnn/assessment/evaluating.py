@@ -1,5 +1,7 @@
 """`evaluate`: a model on labelled images, or predictions of any tool, to a report."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from medcnn.assessment.answers import Answered, Progress, Reader, answer_cases
-from medcnn.assessment.gallery import draw_gallery
+from medcnn.assessment.gallery import draw_gallery, remove_gallery
+from medcnn.assessment.ledger import Ledger
 from medcnn.assessment.truth import as_predictions, read_truth, what_is_known
 from medcnn.bundle import BundleSpec
 from medcnn.dataset import CaseTable
@@ -26,6 +29,7 @@ from medcnn.evaluation import (
     evaluate_predictions,
     flow_step,
     measured_part,
+    medcnn_version,
     read_predictions,
     refuse_shared_patients,
     write_evaluation,
@@ -59,14 +63,18 @@ class Run:
         device: Where, if it is not open yet.
         workers: Reader processes; None takes one for each processor, at most 16.
         limits: What one file may cost; None is 60 s and 4 GiB.
+        gallery: Whether the worst errors are drawn.
         progress: Called with (done, total).
+        say: Called with a sentence that the user should see.
     """
 
     engine: EngineName = "auto"
     device: str = "auto"
     workers: int | None = None
     limits: Limits | None = None
+    gallery: bool = True
     progress: Progress | None = field(default=None, compare=False)
+    say: Callable[[str], None] | None = field(default=None, compare=False)
 
     def open(self, model: Model | str | Path) -> Model:
         """Return the open model."""
@@ -159,9 +167,20 @@ def evaluate(  # noqa: PLR0913 - the main entry; nearly all have a default
 
 
 def run_model(
-    model: Model, data: str | Path | CaseTable, design: Design, run: Run
+    model: Model,
+    data: str | Path | CaseTable,
+    design: Design,
+    run: Run,
+    folder: Path | None = None,
 ) -> Material:
     """Run a model over the measured cases, and those that decide thresholds.
+
+    Args:
+        model: The open model.
+        data: Labelled images, or their table if it is read already.
+        design: Which cases are measured, and which decide.
+        run: How.
+        folder: Where answers are kept, so that a run that was broken off goes on.
 
     Raises:
         DataError: If the data are wrong.
@@ -180,7 +199,12 @@ def run_model(
     chosen = np.array([case in wanted for case in cases.cases], dtype=bool)
     part, asked = table.only(chosen), cases.only(chosen)
     reader = Reader(model, run.workers, run.limits)
-    answered = answer_cases(reader, labels, part, asked, run.progress)
+    with ExitStack() as stack:
+        ledger = None
+        if folder is not None:
+            ledger = stack.enter_context(_ledger(folder, model, run))
+            _say_what_is_known(ledger, part, run)
+        answered = answer_cases(reader, labels, part, asked, run.progress, ledger)
     total = flow_step("Cases in the table", cases)
     return Material(answered, part, total, known.content_sha256, known.note)
 
@@ -225,6 +249,33 @@ def rule_of(text: str, name: str) -> str:
     return parts.get(name) or text or "not stated"
 
 
+def _ledger(folder: Path, model: Model, run: Run) -> Ledger:
+    """Open the ledger of an output folder."""
+    make_folder(folder)
+    limits = run.limits or Limits()
+    facts = {
+        "model": model.bundle.sha256,
+        "engine": f"{model.engine.name} on {model.engine.device}",
+        "limits of a file": repr(limits),
+        "version of medcnn": medcnn_version(),
+    }
+    return Ledger(folder, facts)
+
+
+def _say_what_is_known(ledger: Ledger, table: CaseTable, run: Run) -> None:
+    """Say how many images need not be read again, or why all must be."""
+    if run.say is None:
+        return
+    if ledger.forgotten:
+        words = " and ".join(ledger.forgotten)
+        run.say(f"Another {words} than before: every image is read anew.")
+        return
+    known = len(ledger.known([case.path for case in table.cases]))
+    if known:
+        total = len(table.cases)
+        run.say(f"{known:,} of {total:,} images were answered before and are kept.")
+
+
 def _of_model(
     model: Model | str | Path,
     data: str | Path,
@@ -235,7 +286,7 @@ def _of_model(
 ) -> Evaluation:
     """Run a model, measure it, and write what is asked for."""
     opened = run.open(model)
-    material = run_model(opened, data, design, run)
+    material = run_model(opened, data, design, run, target)
     told = material.answered.predictions
     own = points_of(opened.spec, told.labels)
     found = evaluate_predictions(told, design, model=facts_of(opened), own=own)
@@ -251,7 +302,8 @@ def _of_model(
     found = found.model_copy(update={"notes": notes, "data": facts})
     found = _with_trust(found, opened, material, design, run, trust)
     if target is not None:
-        make_folder(target)
+        remove_gallery(target)
+    if target is not None and run.gallery:
         reader = Reader(opened, run.workers, run.limits)
         paths = {
             name: case.path

@@ -6,12 +6,12 @@ from pathlib import Path
 from medcnn.assessment.answers import Reader
 from medcnn.evaluation import Evaluation
 from medcnn.model import Answer, Model
-from medcnn.outputs import make_folder, write_whole
+from medcnn.outputs import cannot_write, make_folder, write_whole
 from medcnn.screening.heat import HeatPainter
 from medcnn.screening.names import picture_stem
 from medcnn.screening.wire import Reading
 
-__all__ = ["GALLERY", "draw_gallery"]
+__all__ = ["GALLERY", "draw_gallery", "remove_gallery"]
 
 GALLERY = "gallery"
 """Folder of the pictures below the output folder."""
@@ -57,6 +57,21 @@ def draw_gallery(
             names = _draw(painters[label], case, label, (reading, answer), output)
             drawn[label, case] = names
     return _with_names(evaluation, drawn)
+
+
+def remove_gallery(output: Path) -> None:
+    """Remove the pictures of an earlier run.
+
+    Raises:
+        OutputError: If one cannot be removed.
+    """
+    for path in sorted((output / GALLERY).glob("*.*")):
+        if path.suffix in {".jpg", ".png"}:
+            try:
+                path.unlink()
+            except OSError as error:
+                told = cannot_write(path, error)
+                raise told from error
 
 
 def _draw(

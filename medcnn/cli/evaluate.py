@@ -84,6 +84,20 @@ def evaluate(
             "DATA; full, also without them: deletion, insertion, shuffled weights.",
         ),
     ] = "auto",
+    gallery: Annotated[
+        bool,
+        typer.Option(
+            "--gallery/--no-gallery",
+            help="Pictures of the worst errors, with heatmaps.",
+        ),
+    ] = True,
+    update_card: Annotated[
+        bool,
+        typer.Option(
+            "--update-card",
+            help="Write the figures into the model's own CARD.md.",
+        ),
+    ] = False,
     device: Device = "auto",
     engine: Engine = "auto",
     workers: Workers = None,
@@ -95,11 +109,19 @@ def evaluate(
     Intervals take the images of a patient together. Thresholds are fixed before the
     measured cases are seen, or the report says loudly that they were not.
     """
-    _refuse_both(data, model, predictions)
+    _refuse_both(data, model, predictions, update_card=update_card)
+    from medcnn import assessment
     from medcnn.assessment import Run
 
     with progress_bar("Reading", unit="images", quiet=quiet) as advance:
-        run = Run(engine=engine, device=device, workers=workers, progress=advance)
+        run = Run(
+            engine=engine,
+            device=device,
+            workers=workers,
+            gallery=gallery,
+            progress=advance,
+            say=lambda words: say(words, quiet=quiet),
+        )
         found = medcnn.evaluate(
             None if predictions else model or "chest-xray",
             data,
@@ -117,6 +139,9 @@ def evaluate(
         )
     for words in found.warnings:
         say(f"warning: {words}", quiet=quiet)
+    if update_card:
+        bundle = assessment.update_card(model or "chest-xray", found)
+        say(f"card      {bundle.path / 'CARD.md'}", quiet=quiet)
     if as_json:
         answer(found.model_dump(mode="json") | {"output": str(output)})
     else:
@@ -135,15 +160,22 @@ def number_words(value: float | None, interval: tuple[float, float] | None) -> s
 
 
 def _refuse_both(
-    data: Path | None, model: str | None, predictions: Path | None
+    data: Path | None,
+    model: str | None,
+    predictions: Path | None,
+    *,
+    update_card: bool,
 ) -> None:
-    """Refuse data beside predictions, and neither.
+    """Refuse data beside predictions, and neither; and the card of nobody.
 
     Raises:
         BadParameter: If it is so.
     """
     if predictions is not None and (data is not None or model is not None):
         msg = "give DATA and --model, or --predictions, not both"
+        raise typer.BadParameter(msg)
+    if predictions is not None and update_card:
+        msg = "--update-card needs DATA and --model: a table does not say whose it is"
         raise typer.BadParameter(msg)
     if predictions is None and data is None:
         msg = "give DATA, or --predictions"

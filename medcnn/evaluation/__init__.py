@@ -12,6 +12,7 @@ from medcnn.evaluation.evaluate import (
     evaluate_predictions,
     flow_step,
     measured_part,
+    medcnn_version,
 )
 from medcnn.evaluation.predictions import Predictions, refuse_shared_patients
 from medcnn.evaluation.records import (
@@ -43,6 +44,7 @@ __all__ = [
     "evaluate_predictions",
     "flow_step",
     "measured_part",
+    "medcnn_version",
     "read_evaluation",
     "read_predictions",
     "refuse_shared_patients",

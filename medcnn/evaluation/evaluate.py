@@ -24,7 +24,13 @@ from medcnn.evaluation.records import (
 from medcnn.evaluation.rules import DEFAULT_RULES, Points, choose, given
 from medcnn.evaluation.subgroups import groups_of
 
-__all__ = ["Design", "evaluate_predictions", "flow_step", "measured_part"]
+__all__ = [
+    "Design",
+    "evaluate_predictions",
+    "flow_step",
+    "measured_part",
+    "medcnn_version",
+]
 
 ALL = "all"
 """The name of a split that means every case."""
@@ -90,7 +96,7 @@ def evaluate_predictions(
     }
     facts = model or ModelFacts()
     return Evaluation(
-        medcnn=_version(),
+        medcnn=medcnn_version(),
         model=facts,
         data=_facts(predictions, part, split),
         scores=part.kind,
@@ -139,6 +145,8 @@ def _points(
         LeakageError: If a patient is among the measured and the deciding cases.
     """
     stated = given(part.labels, design.thresholds)
+    if part.kind == "probability":
+        _refuse_outside(stated)
     on = design.choose_on
     if on is None and own is None and split != "val" and "val" in predictions.splits:
         on = "val" if split else None
@@ -161,6 +169,21 @@ def _points(
         words = "only one class among the cases that decide"
         notes.append(f"No operating point for {', '.join(none)}: {words}.")
     return points, notes
+
+
+def _refuse_outside(stated: Points) -> None:
+    """Refuse thresholds that no probability can reach, or that all do.
+
+    Raises:
+        DataError: If there is one.
+    """
+    for label, points in stated.items():
+        for point in points:
+            if not 0 < point.threshold <= 1:
+                msg = f"the threshold {point.threshold:g} of {label} is no probability "
+                msg += "above 0 and up to 1"
+                hint = "If the values are scores, no probabilities: --scores."
+                raise DataError(msg, hint=hint)
 
 
 def _facts(whole: Predictions, part: Predictions, split: str) -> DataFacts:
@@ -261,7 +284,8 @@ def _warnings(
     return found
 
 
-def _version() -> str:
+def medcnn_version() -> str:
+    """Return the version of this package."""
     try:
         return metadata.version("medcnn-imaging")
     except metadata.PackageNotFoundError:

@@ -30,10 +30,11 @@ def read_predictions(path: str | Path, *, scores: bool = False) -> Predictions:
     """Read predictions of any tool.
 
     Args:
-        path: A CSV or TSV table with `case`, for each label `truth:<label>` (1, 0,
-            blank = unknown) and `probability:<label>` (0 to 1), and optionally
-            `patient_id`, `split`, `status` (ok, out_of_scope, error) and `reason`. All
-            other columns are what subgroups are made of.
+        path: A CSV or TSV table (semicolons with decimal commas will do) with `case`,
+            for each label `truth:<label>` (1, 0, blank = unknown) and
+            `probability:<label>` (0 to 1), and optionally `patient_id`, `split`,
+            `status` (ok, out_of_scope, error) and `reason`. All other columns are what
+            subgroups are made of.
         scores: Whether the values are no probabilities but any numbers of which higher
             means more likely. Columns named `score:<label>` say so themselves.
 
@@ -113,12 +114,15 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     Raises:
         DataError: If it is no table, or a row has another number of cells.
     """
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
+            delimiter = _delimiter(path, file.readline())
+            file.seek(0)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             header = [name.strip() for name in next(reader, [])]
-            lines = [(reader.line_num, row) for row in reader if row]
+            lines = [
+                (reader.line_num, row) for row in reader if any(map(str.strip, row))
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         msg = f"{path} cannot be read as a table: {error}"
         raise DataError(msg) from error
@@ -133,7 +137,29 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         if len(row) != len(header):
             msg = f"{path}, row {number}: {len(row)} cells, the header has "
             raise DataError(msg + str(len(header)))
+    if delimiter == ";":
+        lines = [(number, _with_points(header, row)) for number, row in lines]
     return header, lines
+
+
+def _delimiter(path: Path, first: str) -> str:
+    """Return what parts the cells, by the name of the file and its first line."""
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    return ";" if ";" in first and "," not in first else ","
+
+
+def _with_points(header: Sequence[str], row: Sequence[str]) -> list[str]:
+    """Return a row whose truths and scores have decimal points.
+
+    Where semicolons part the cells, as spreadsheets of many countries write them, a
+    comma is the decimal one.
+    """
+    numbers = (_TRUTH, _PROBABILITY, _SCORE)
+    return [
+        cell.replace(",", ".", 1) if name.startswith(numbers) else cell
+        for name, cell in zip(header, row, strict=True)
+    ]
 
 
 def _labels(path: Path, header: list[str]) -> tuple[tuple[str, ...], str]:
@@ -244,8 +270,9 @@ def _wrong_score(where: str, cell: str, value: float, kind: ScoreKind) -> DataEr
 
 
 def _number(cell: str) -> float:
+    """Return a number as tables write it; NaN for anything else."""
     try:
-        return float(cell)
+        return math.nan if "_" in cell else float(cell)
     except ValueError:
         return math.nan
 

@@ -1,26 +1,20 @@
 """The durable store of a run: one row for each image, committed when it is finished."""
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from medcnn.database import Database, Form
 from medcnn.errors import OutputError
-from medcnn.outputs import cannot_write
 from medcnn.results import Band, CaseResult, Prediction, Status
 from medcnn.worklist import ErrorRow, Session, rank_key
 
 __all__ = ["STORE", "Fingerprint", "Finished", "Store"]
 
 STORE = "screening.sqlite"
-_VERSION = 1
-_APPLICATION = 0x6D636E6E  # "mcnn"
-_SCHEMA = """
-create table facts (key text primary key, value text not null) without rowid;
-create table cases (
+_TABLES = """create table cases (
     path text primary key,
     size integer not null,
     mtime_ns integer not null,
@@ -40,6 +34,7 @@ create table sessions (
     ended text not null default 'broken off'
 );
 """
+_FORM = Form(_TABLES, application=0x6D636E6E, version=1)  # "mcnn"
 _SAVE = """
 insert into cases values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (path) do update set size = excluded.size, mtime_ns = excluded.mtime_ns,
@@ -47,7 +42,6 @@ on conflict (path) do update set size = excluded.size, mtime_ns = excluded.mtime
     status = excluded.status, stage = excluded.stage, band = excluded.band,
     probability = excluded.probability, record = excluded.record
 """
-_FULL = {sqlite3.SQLITE_FULL: 28, sqlite3.SQLITE_READONLY: 13}  # ENOSPC, EACCES
 
 
 @dataclass(frozen=True)
@@ -82,35 +76,24 @@ class Store:
         if not may_create and not self.path.is_file():
             msg = f"{folder} holds no screening run: {STORE} is not there."
             raise OutputError(msg, hint="Make one: medcnn screen PATH --output DIR.")
-        with self._told():
-            self._link = sqlite3.connect(self.path, isolation_level=None)
-        try:
-            with self._told():
-                self._set_up()
-        except BaseException:
-            self._link.close()
-            raise
+        self._base = Database(self.path, _FORM)
+        self._link = self._base.link
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with self._told():
-            self._link.close()
+    def __exit__(self, *error: object) -> None:
+        self._base.__exit__(*error)
 
     # ----------------------------------------------------------------- identity
 
     def fact(self, key: str) -> str | None:
         """Return what the run noted under a key; None if it did not."""
-        query = "select value from facts where key = ?"
-        with self._told():
-            row = self._link.execute(query, (key,)).fetchone()
-        return None if row is None else str(row[0])
+        return self._base.fact(key)
 
     def note(self, facts: Mapping[str, str]) -> None:
         """Note facts of the run, replacing those of the same keys."""
-        with self._told(), self._transaction():
-            self._link.executemany("replace into facts values (?, ?)", facts.items())
+        self._base.note(facts)
 
     def claim(self, facts: Mapping[str, str], *, hint: str) -> None:
         """Note what must stay the same for as long as the run lasts.
@@ -141,7 +124,7 @@ class Store:
     def find(self, path: str) -> Finished | None:
         """Return the finished case of a file, if there is one."""
         query = "select record, size, mtime_ns from cases where path = ?"
-        with self._told():
+        with self._base.told():
             row = self._link.execute(query, (path,)).fetchone()
         if row is None:
             return None
@@ -157,7 +140,7 @@ class Store:
         """
         rows = [_row(one) for one in finished]
         spent = "update sessions set seconds = ?, files = files + ? where id = ?"
-        with self._told(), self._transaction():
+        with self._base.told(), self._base.transaction():
             self._link.executemany(_SAVE, rows)
             self._link.execute(spent, (seconds, len(rows), session))
             if rows:
@@ -166,14 +149,14 @@ class Store:
     def ranked(self) -> Iterator[CaseResult]:
         """Yield all cases from the most urgent on."""
         query = "select record from cases order by rank_group, rank_value, path"
-        with self._told():
+        with self._base.told():
             for (record,) in self._link.execute(query):
                 yield _case(record)
 
     def errors(self) -> Iterator[ErrorRow]:
         """Yield the files that could not be read, by path."""
         query = "select record from cases where status = 'error' order by path"
-        with self._told():
+        with self._base.told():
             for (record,) in self._link.execute(query):
                 case = _case(record)
                 yield ErrorRow(case.path, case.stage, case.reason, case.hint)
@@ -181,12 +164,12 @@ class Store:
     def folders(self) -> list[str]:
         """Return the folders that could not be looked into."""
         query = "select path from cases where status = 'error' and stage = 'folder'"
-        with self._told():
+        with self._base.told():
             return [row[0] for row in self._link.execute(query)]
 
     def forget(self, paths: Iterable[str]) -> None:
         """Remove cases for good."""
-        with self._told(), self._transaction():
+        with self._base.told(), self._base.transaction():
             for path in paths:
                 self._link.execute("delete from cases where path = ?", (path,))
                 self._link.execute("delete from facts where key = 'published'")
@@ -196,76 +179,30 @@ class Store:
         query = (
             "select coalesce(band, status) as what, count(*) from cases group by what"
         )
-        with self._told():
+        with self._base.told():
             return dict(self._link.execute(query).fetchall())
 
     # ----------------------------------------------------------------- sessions
 
     def begin_session(self, started: str) -> int:
         """Note that a stretch of work begins; return its number."""
-        with self._told():
+        with self._base.told():
             command = "insert into sessions (started) values (?)"
             return int(self._link.execute(command, (started,)).lastrowid or 0)
 
     def end_session(self, session: int, ended: str, seconds: float) -> None:
         """Note how a stretch of work ended, and how long it took."""
         command = "update sessions set ended = ?, seconds = ? where id = ?"
-        with self._told():
+        with self._base.told():
             self._link.execute(command, (ended, seconds, session))
 
     def sessions(self) -> tuple[Session, ...]:
         """Return all stretches of work in which anything was finished."""
         query = "select started, seconds, files, ended from sessions where files > 0"
-        with self._told():
+        with self._base.told():
             rows = self._link.execute(f"{query} order by id").fetchall()
         names = ("started", "seconds", "files", "ended")
         return tuple(Session(**dict(zip(names, row, strict=True))) for row in rows)
-
-    # ------------------------------------------------------------------ helpers
-
-    def _set_up(self) -> None:
-        self._link.execute("pragma busy_timeout = 10000")
-        self._link.execute("pragma journal_mode = wal")
-        self._link.execute("pragma synchronous = full")
-        version = self._link.execute("pragma user_version").fetchone()[0]
-        if version == 0:
-            with self._transaction():
-                for command in _SCHEMA.split(";"):
-                    self._link.execute(command)
-                self._link.execute(f"pragma application_id = {_APPLICATION}")
-                self._link.execute(f"pragma user_version = {_VERSION}")
-        elif version != _VERSION:
-            msg = f"{self.path} has format {version}; this medcnn reads {_VERSION}."
-            raise OutputError(msg, hint="Choose another --output.")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._link.execute("begin immediate")
-        try:
-            yield
-        except BaseException:
-            if self._link.in_transaction:
-                self._link.execute("rollback")
-            raise
-        self._link.execute("commit")
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn SQLite's errors into a sentence.
-
-        Raises:
-            OutputError: Instead of them.
-        """
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in _FULL:
-                told = cannot_write(self.path, OSError(_FULL[code], ""))
-                raise told from error
-            hint = "Choose another --output."
-            msg = f"{self.path} cannot be used: {error}."
-            raise OutputError(msg, hint=hint) from error
 
 
 def _short(value: str) -> str:
