@@ -4,16 +4,20 @@
 
 NIH_FOLDER holds images/ and metadata.csv: adult radiographs of NIH ChestX-ray14 with
 the report-mined labels, the RSNA pneumonia challenge's radiologist class where there is
-one, and a patient-level split into train and val. KERMANY_FOLDER holds train/, test/
+one, radiologists' boxes (NIH: one finding each; RSNA: lung opacities), and a
+patient-level split into train and val. KERMANY_FOLDER holds train/, test/
 and metadata.csv: children's radiographs, normal or pneumonia, the official test split,
 and train / val by patient. Paths are written relative to the table.
 """
 
 import argparse
 import csv
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from medcnn.dataset import Box, boxes_cell
 
 LABELS = {
     "abnormal": (),
@@ -29,6 +33,22 @@ LABELS = {
 }
 """Each label, and the NIH labels any of which makes it true."""
 
+BOXED = {
+    "Atelectasis": "atelectasis",
+    "Cardiomegaly": "cardiomegaly",
+    "Effusion": "effusion",
+    "Infiltrate": "infiltration",
+    "Mass": "nodule_or_mass",
+    "Nodule": "nodule_or_mass",
+    "Pneumothorax": "pneumothorax",
+}
+"""The label of each finding that NIH's radiologists drew boxes of.
+
+A pneumonia is none of the labels: its boxes are places of abnormal alone.
+"""
+
+PLACES = tuple(f"bbox:{x}" for x in ("abnormal", "lung_opacity", *BOXED.values()))
+PLACES = tuple(dict.fromkeys(PLACES))
 FACTS = ("split", "patient_id", "site", "view", "age_group", "sex", "rsna_class")
 AGE_GROUPS = ((18, "under 18"), (40, "18 to 39"), (60, "40 to 59"), (999, "60 or more"))
 Row = dict[str, str | int]
@@ -51,6 +71,7 @@ def nih_rows(folder: Path) -> Iterator[Row]:
         opacity = case["rsna_opacity"]
         row["abnormal"] = "" if _contradicts(case) else int(case["abnormal"])
         row["lung_opacity"] = int(float(opacity)) if opacity else ""
+        row |= _places(case)
         yield row | {
             "path": str(folder / "images" / case["image"]),
             "split": case["split"],
@@ -63,6 +84,30 @@ def nih_rows(folder: Path) -> Iterator[Row]:
             "sex": case["sex"],
             "rsna_class": case["rsna_class"],
         }
+
+
+def _places(case: dict[str, str]) -> Row:
+    """Return where a film's findings are: blank where nobody drew a box.
+
+    What is abnormal is wherever a box of any finding is. Boxes were drawn of some
+    findings only, so that a film may show more than its boxes say.
+    """
+    drawn = json.loads(case["bboxes_nih"])
+    opacities = [_box(numbers) for numbers in json.loads(case["bboxes_rsna"])]
+    boxes: dict[str, list[Box]] = {"lung_opacity": opacities}
+    for name, *numbers in drawn:
+        boxes.setdefault(BOXED.get(name, ""), []).append(_box(numbers))
+    boxes["abnormal"] = [box for some in boxes.values() for box in some]
+    return {
+        column: boxes_cell(found) if found else ""
+        for column in PLACES
+        for found in (boxes.get(column.removeprefix("bbox:"), []),)
+    }
+
+
+def _box(numbers: list[float]) -> Box:
+    x0, y0, x1, y1 = numbers
+    return Box((x0, y0), (x1, y1))
 
 
 def _contradicts(case: dict[str, str]) -> bool:
@@ -101,7 +146,8 @@ def write_table(nih: Path, kermany: Path, output: Path) -> int:
     for row in rows:
         row["path"] = os.path.relpath(Path(str(row["path"])).resolve(), root)
     with output.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["path", *FACTS, *LABELS])
+        header = ["path", *FACTS, *LABELS, *PLACES]
+        writer = csv.DictWriter(file, header, restval="")
         writer.writeheader()
         writer.writerows(rows)
     return len(rows)

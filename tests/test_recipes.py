@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import json
 from collections import Counter
 
 import numpy as np
@@ -80,6 +81,41 @@ def test_the_chest_table_says_what_its_sources_say(shared_data, table):
         assert row["nodule_or_mass"] == str(int("Nodule" in mined or "Mass" in mined))
         assert row["effusion"] == str(int("Effusion" in mined))
         assert unknown or (row["abnormal"] == "0") == (mined == "No Finding")
+
+
+@pytest.mark.shared_data
+def test_the_chest_table_has_the_radiologists_boxes(shared_data, table):
+    labels = tuple(LABELS_WITH_BOXES)
+    cases = read_cases(table, labels=labels).cases
+    found = {case.path.name: case.places for case in cases}
+    counts = Counter()
+    with (shared_data / "chest-xray-nih" / "metadata.csv").open(newline="") as file:
+        for source in csv.DictReader(file):
+            nih, rsna = (json.loads(source[f"bboxes_{by}"]) for by in ("nih", "rsna"))
+            places = found.pop(source["image"])
+            wanted = {"abnormal": [b[1:] for b in nih] + rsna, "lung_opacity": rsna}
+            for label, names in LABELS_WITH_BOXES.items():
+                if names:
+                    wanted[label] = [b[1:] for b in nih if b[0] in names]
+                boxes = places[label].boxes if label in places else ()
+                told = sorted([*box.low, *box.high] for box in boxes)
+                assert told == sorted(wanted[label]), (source["image"], label)
+                counts[source["split"], label] += bool(boxes)
+    assert counts["train", "abnormal"] == 620
+    assert counts["val", "abnormal"] == 115
+    assert not any(found.values())  # nobody drew boxes on the children's films
+
+
+LABELS_WITH_BOXES = {
+    "abnormal": (),
+    "lung_opacity": (),
+    "infiltration": ("Infiltrate",),
+    "atelectasis": ("Atelectasis",),
+    "effusion": ("Effusion",),
+    "cardiomegaly": ("Cardiomegaly",),
+    "nodule_or_mass": ("Nodule", "Mass"),
+    "pneumothorax": ("Pneumothorax",),
+}
 
 
 @pytest.mark.shared_data

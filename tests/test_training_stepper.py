@@ -19,13 +19,14 @@ SIZE = 12
 FABRIC = Fabric(accelerator="cpu", devices=1)
 
 
-def made(*, clip=0.0, softmax=False):
+def made(*, clip=0.0, softmax=False, places=0.0):
     """A stepper whose normalisation keeps its statistics, so that parts add up."""
     torch.manual_seed(0)  # noqa: TID251 - a random network for a test
     recipe = Recipe.model_validate(
         {
             "input": {"shape": [16, 16]},
             "optimiser": {"freeze_norm": True, "clip": clip, "batch_size": SIZE},
+            "loss": {"places": places},
         }
     )
     network = build(
@@ -54,21 +55,53 @@ def batch(*, softmax=False):
     return torch.from_numpy(images), torch.from_numpy(truth)
 
 
+def placed(given):
+    """The batch with places of some labels."""
+    cells = torch.full((SIZE, 2, 8, 8), torch.nan)
+    cells[::4] = 0.0
+    cells[::4, :, 1, 2] = 1.0
+    return *given, cells
+
+
 def step(stepper, given):
     stepper.step(given, range(SIZE), seed=1, where="epoch 1, step 1")
     return stepper.settle()[0]
 
 
+@pytest.mark.parametrize("places", [0.0, 2.0])
 @pytest.mark.parametrize("softmax", [False, True])
-def test_parts_of_a_batch_move_the_weights_as_the_whole_does(softmax):
-    whole, one, _ = made(softmax=softmax)
-    parts, other, _ = made(softmax=softmax)
+def test_parts_of_a_batch_move_the_weights_as_the_whole_does(softmax, places):
+    whole, one, _ = made(softmax=softmax, places=places)
+    parts, other, _ = made(softmax=softmax, places=places)
     parts.most = 5
     given = batch(softmax=softmax)
+    if places:
+        given = placed(given)
+        assert not torch.equal(given[2], given[2])  # some are unknown
     assert step(whole, given) == pytest.approx(step(parts, given), rel=1e-5)
     for name, weight in one.network.named_parameters():
         found = dict(other.network.named_parameters())[name]
         torch.testing.assert_close(found.grad, weight.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_a_taught_place_adds_its_loss_and_leaves_the_logits():
+    plain, one, _ = made()
+    taught, other, _ = made(places=1.0)
+    given = batch()
+    logits = plain.step(given, range(SIZE), seed=1, where="")
+    with_maps = taught.step(placed(given), range(SIZE), seed=1, where="")
+    torch.testing.assert_close(with_maps, logits, rtol=0, atol=0)
+    (low,), (high,) = plain.settle(), taught.settle()
+    other.eval(), one.eval()
+    cells = placed(given)[2]
+    assert high > low
+    with torch.no_grad():
+        fresh = made(places=1.0)[1].eval()
+        told, maps = fresh.with_maps(given[0])
+        extra = fresh.loss.places(maps, cells) / fresh.loss.weight(given[1])
+        means = maps.flatten(2).mean(2) + fresh.network.head.bias
+    torch.testing.assert_close(means, told, rtol=1e-4, atol=1e-5)
+    assert extra > 0
 
 
 def scarce(module, most):

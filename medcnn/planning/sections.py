@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from medcnn.preprocessing import (
     Hang,
@@ -189,12 +189,22 @@ class Loss(Section):
         label_weights: How much a label counts; 1 for those not named.
         label_smoothing: Truths become this much less sure, 0 to 1.
         mixup: Beta parameter of mixing pairs of cases; 0 is off.
+        places: How much it counts that a label's map is hot where the table's boxes or
+            masks say that the label is, against a truth of the label; 0 is off.
     """
 
     pos_weight: Literal["none", "balanced"] | dict[str, float] = "none"
     label_weights: dict[str, float] = Field(default_factory=dict)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     mixup: float = Field(default=0.0, ge=0)
+    places: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _a_mixed_image_has_no_places(self) -> Self:
+        if self.mixup and self.places:
+            msg = "mixup and places exclude each other: a mixed image shows two places"
+            raise ValueError(msg)
+        return self
 
 
 class Sampling(Section):

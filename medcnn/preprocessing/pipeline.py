@@ -114,6 +114,35 @@ class Preprocessing(BaseModel):
             )
         return Prepared(tensor, work.to_voxel, image.shape)
 
+    def geometric(self) -> "Preprocessing":
+        """Return the steps that decide what lies where, without those of values."""
+        kept = tuple(s for s in self.steps if isinstance(s, Orient | Hang | Resize))
+        return Preprocessing(channels=self.channels, steps=kept)
+
+    def carry(
+        self, inside: npt.NDArray[np.bool_], image: Image
+    ) -> npt.NDArray[np.float32]:
+        """Carry marked voxels of an image to where the network sees them.
+
+        Args:
+            inside: (I, J, K).
+            image: The image that they are marked on.
+
+        Returns:
+            How much of each pixel or voxel is marked, 0 to 1, (rows, columns) or
+            (slices, rows, columns); 0 where the network sees a margin.
+
+        Raises:
+            GeometryError: If a step needs a grid that the image does not know, or
+                another number of dimensions.
+        """
+        # a margin takes the lowest value of all channels: the empty one makes it 0
+        both = np.stack([inside, np.zeros_like(inside)]).astype(np.float32)
+        work = _begin(replace(image, array=both, padding=None))
+        for step in self.geometric().steps:
+            work = _ACTIONS[type(step)](step, work)
+        return np.ascontiguousarray(work.values[0], dtype=np.float32)
+
 
 def _begin(image: Image) -> _Work:
     """Lay the array out as a person sees it: rows, columns, and slices if any."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from medcnn.planning.sections import Augmentation
 from medcnn.preprocessing.resample import resize
 
-__all__ = ["DRAWS", "affine", "at_side", "augment", "generator"]
+__all__ = ["DRAWS", "affine", "at_side", "augment", "generator", "moved"]
 
 Pixels = npt.NDArray[Any]
 FloatImage = npt.NDArray[np.float32]
@@ -67,6 +67,28 @@ def augment(
         _cut_out(unit, recipe.cutout, draws[11:14])
     np.clip(unit, 0, 1, out=unit)
     return unit.reshape(image.shape)
+
+
+def moved(shares: Pixels, recipe: Augmentation, rng: np.random.Generator) -> FloatImage:
+    """Return what marks places in an image, moved as `augment` moves the image.
+
+    Args:
+        shares: uint8, 255 is inside; (P, rows, columns) or (P, slices, rows, columns).
+        recipe: How much.
+        rng: The image's own generator, new.
+
+    Returns:
+        float32 in 0..1, same shape.
+    """
+    top = np.float32(np.iinfo(shares.dtype).max)
+    draws = rng.uniform(-1, 1, DRAWS)
+    unit = shares.astype(np.float32) / top
+    if rng.uniform() >= recipe.share:
+        return unit
+    rows, columns = shares.shape[-2:]
+    matrix = affine(recipe, draws, (rows, columns))
+    planes = unit.reshape(-1, rows, columns)
+    return np.stack([_warp(plane, matrix) for plane in planes]).reshape(shares.shape)
 
 
 def affine(

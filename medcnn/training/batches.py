@@ -1,6 +1,6 @@
 """From the cache to batches that a network can learn from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 
@@ -14,12 +14,17 @@ from medcnn.planning.recipe import Recipe
 from medcnn.training.augmentation import at_side, augment, generator
 from medcnn.training.cache import Pixels
 from medcnn.training.device_augmentation import augment_batch, draws_of
+from medcnn.training.places import Places
 from medcnn.training.sampler import Item
 
 __all__ = ["Batch", "TrainingImages", "feed", "full_images", "loader", "side_shape"]
 
-Batch = tuple[torch.Tensor, torch.Tensor]
-"""Images in 0..1, (B, C, ...), and truths, (B, L), NaN where unknown."""
+Batch = tuple[torch.Tensor, ...]
+"""Images in 0..1, (B, C, ...), and truths, (B, L), NaN where unknown.
+
+Where places are taught, also how much of each cell of the last feature map is inside,
+(B, L, ...), NaN where unknown.
+"""
 
 
 def side_shape(shape: tuple[int, ...], side: int) -> tuple[int, ...]:
@@ -35,23 +40,48 @@ class TrainingImages(Dataset[Batch]):
         pixels: The cache.
         truth: (N, L), NaN where unknown.
         recipe: The recipe.
+        places: Where labels are, if that is taught.
+        grids: The feature map's size by the picture's side, if it is.
     """
 
     def __init__(
-        self, pixels: Pixels, truth: npt.NDArray[np.float32], recipe: Recipe
+        self,
+        pixels: Pixels,
+        truth: npt.NDArray[np.float32],
+        recipe: Recipe,
+        *,
+        places: Places | None = None,
+        grids: Mapping[int, tuple[int, ...]] | None = None,
     ) -> None:
         self.pixels = pixels
         self.truth = truth
         self.recipe = recipe
+        self.places = places
+        self.grids = grids or {}
 
     def __getitem__(self, item: Item) -> Batch:
-        """Return one image (C, ...) in 0..1 and its truth (L,)."""
+        """Return one image (C, ...) in 0..1, its truth (L,), and its cells."""
         epoch, side, index = item
         shape = side_shape(self.recipe.input.shape, side)
         image = at_side(np.asarray(self.pixels[index]), shape)
         rng = generator(self.recipe.seed, epoch, index)
         varied = augment(image, self.recipe.augmentation, rng)
-        return torch.from_numpy(varied), torch.from_numpy(self.truth[index])
+        truth = torch.from_numpy(self.truth[index])
+        return torch.from_numpy(varied), truth, *self.cells(item)
+
+    def cells(self, item: Item) -> tuple[torch.Tensor, ...]:
+        """Return how much of each cell is inside, (L, ...), if places are taught."""
+        if self.places is None:
+            return ()
+        epoch, side, index = item
+        inside = self.places.cells(
+            index,
+            epoch=epoch,
+            shape=side_shape(self.recipe.input.shape, side),
+            grid=self.grids[side],
+            recipe=self.recipe,
+        )
+        return (torch.from_numpy(inside),)
 
     @property
     def top(self) -> float:
@@ -59,12 +89,15 @@ class TrainingImages(Dataset[Batch]):
         return float(np.iinfo(self.pixels.dtype).max)
 
     def gathered(self, items: Sequence[Item], device: str) -> Batch:
-        """Return a batch's images as the cache holds them, and their truths."""
+        """Return a batch's images as the cache holds them, truths, and varied cells."""
         chosen = [index for _, _, index in items]
         pixels = torch.from_numpy(self.pixels[chosen])
         if device.startswith("cuda"):
             pixels = pixels.pin_memory()
-        return pixels, torch.from_numpy(self.truth[chosen])
+        cells = [
+            torch.stack(same) for same in zip(*map(self.cells, items), strict=True)
+        ]
+        return pixels, torch.from_numpy(self.truth[chosen]), *cells
 
 
 def loader(
@@ -87,17 +120,14 @@ def feed(
     """Yield these batches, varied, on the device."""
     wanted = images.recipe.run.augment
     if wanted == "workers" or (wanted == "auto" and not device.startswith("cuda")):
-        for pictures, truth in loader(images, batches, device=device):
-            yield (
-                pictures.to(device, non_blocking=True),
-                truth.to(device, non_blocking=True),
-            )
+        for batch in loader(images, batches, device=device):
+            yield tuple(part.to(device, non_blocking=True) for part in batch)
         return
     recipe, seed = images.recipe.augmentation, images.recipe.seed
     with ThreadPoolExecutor(1) as ahead:
         waiting = [ahead.submit(images.gathered, b, device) for b in batches[:1]]
         for number, items in enumerate(batches):
-            pixels, truth = waiting.pop().result()
+            pixels, *others = waiting.pop().result()
             if number + 1 < len(batches):
                 following = batches[number + 1]
                 waiting.append(ahead.submit(images.gathered, following, device))
@@ -107,7 +137,8 @@ def feed(
                 unit = functional.interpolate(unit, shape, mode="area")
             drawn = draws_of(seed, items, recipe)
             varied = augment_batch(unit, recipe, drawn)
-            yield varied, truth.to(device, non_blocking=True)
+            told = (part.to(device, non_blocking=True) for part in others)
+            yield varied, *told
 
 
 def full_images(pixels: Pixels, indices: npt.NDArray[np.intp]) -> torch.Tensor:

@@ -10,7 +10,12 @@ from medcnn.networks import Classifier
 from medcnn.planning.recipe import Recipe
 from medcnn.training.batches import side_shape
 
-__all__ = ["refuse_output_within", "refuse_small_pictures", "refuse_unfit"]
+__all__ = [
+    "map_sizes",
+    "refuse_output_within",
+    "refuse_small_pictures",
+    "refuse_unfit",
+]
 
 
 def refuse_unfit(recipe: Recipe, table: CaseTable) -> None:
@@ -61,16 +66,43 @@ def refuse_small_pictures(network: Classifier, recipe: Recipe) -> None:
     Raises:
         RecipeError: If the network cannot take one of the recipe's sizes.
     """
+    for side in _sides(recipe):
+        _features(network, recipe, side)
+
+
+def map_sizes(network: Classifier, recipe: Recipe) -> dict[int, tuple[int, ...]]:
+    """Return the size of the last feature map by the picture's longest side.
+
+    Raises:
+        RecipeError: If the network keeps no places, or cannot take a size.
+    """
+    found = {side: _features(network, recipe, side) for side in _sides(recipe)}
+    if not all(found.values()):
+        msg = f"loss.places teaches a feature map, and {recipe.network.name} has none"
+        raise RecipeError(msg, hint="Take a convolutional network.")
+    return found
+
+
+def _sides(recipe: Recipe) -> set[int]:
+    return {max(recipe.input.shape[-2:]), *(side for _, side in recipe.progressive)}
+
+
+def _features(network: Classifier, recipe: Recipe, side: int) -> tuple[int, ...]:
+    """Return the size of the last feature map, () if it has no places.
+
+    Raises:
+        RecipeError: If the network cannot take pictures of this side.
+    """
     was = network.training
     network.eval()
-    longest = max(recipe.input.shape[-2:])
-    for side in {longest, *(side for _, side in recipe.progressive)}:
-        shape = side_shape(recipe.input.shape, side)
-        blank = torch.zeros(1, recipe.input.channels, *shape)
-        try:
-            with torch.inference_mode():
-                network(blank)
-        except RuntimeError as error:
-            msg = f"pictures of {shape} are too small for {recipe.network.name}"
-            raise RecipeError(msg, hint="Enlarge input.shape or the side.") from error
+    shape = side_shape(recipe.input.shape, side)
+    place = network.head.weight.device
+    blank = torch.zeros(1, recipe.input.channels, *shape, device=place)
+    try:
+        with torch.inference_mode():
+            _, features = network.with_features(blank)
+    except RuntimeError as error:
+        msg = f"pictures of {shape} are too small for {recipe.network.name}"
+        raise RecipeError(msg, hint="Enlarge input.shape or the side.") from error
     network.train(was)
+    return tuple(features.shape[2:])

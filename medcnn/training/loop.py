@@ -17,6 +17,7 @@ from medcnn.training.batches import TrainingImages, feed, full_images
 from medcnn.training.curves import draw_curves, write_history
 from medcnn.training.devices import favours_channels_last
 from medcnn.training.events import append_events
+from medcnn.training.fitting import map_sizes
 from medcnn.training.loss import MaskedCrossEntropy, positive_weights
 from medcnn.training.material import Material, epoch_plan, side_of
 from medcnn.training.module import ClassifierModule
@@ -65,14 +66,17 @@ class Loop:
             recipe.loss, table.labels, softmax=softmax, positive=positive
         )
         self.plan = epoch_plan(recipe, table, train)
-        self.images = TrainingImages(material.pixels, truth, recipe)
+        grids = {} if material.places is None else map_sizes(network, recipe)
+        self.images = TrainingImages(
+            material.pixels, truth, recipe, places=material.places, grids=grids
+        )
         self.fabric = material.fabric
         self.module = ClassifierModule(
             network, loss, recipe, channels_last=favours_channels_last(self.fabric)
         )
         self.module.begin_epoch(0)
         if recipe.run.compile:
-            network.compile()
+            (network if material.places is None else network.body).compile()
         say = material.reporter.say
         self.stepper = Stepper(self.module, self.fabric, table, say)
         self.optimiser = self.stepper.optimiser
@@ -196,10 +200,9 @@ class Loop:
         recipe, epoch = self.material.recipe, self.record.epoch
         step = epoch * self.plan.steps + self.record.step
         self.module.set_rates(self.optimiser, step, self.steps)
-        images, truth = batch
         seed = recipe.seed * 1_000_003 + step + 7_919 * self.fabric.global_rank
         where = f"epoch {epoch + 1}, step {self.record.step + 1}"
-        logits = self.stepper.step((images, truth), indices, seed=seed, where=where)
+        logits = self.stepper.step(batch, indices, seed=seed, where=where)
         self._settle(leave=1)
         if self.average is not None:
             decay = ema_decay(recipe.optimiser, step)

@@ -72,6 +72,7 @@ class MaskedCrossEntropy(nn.Module):
         weights = _by_name(recipe.label_weights, labels, "loss.label_weights")
         self.softmax = softmax
         self.smoothing = recipe.label_smoothing
+        self.placed = recipe.places
         self.register_buffer("positive", torch.from_numpy(positive))
         self.register_buffer("weights", torch.from_numpy(weights))
 
@@ -106,6 +107,35 @@ class MaskedCrossEntropy(nn.Module):
             logits.float(), wanted, pos_weight=self.positive, reduction="none"
         )
         return (each * share).sum()
+
+    def places(self, maps: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+        """Return the weighted sum of how far labels' maps are from where labels are.
+
+        Of the map z of a label that is in the picture, and the share s of each cell
+        inside its place (the cell that holds most of it is 1), the loss is
+
+            log sum(exp z) - log sum(s exp z) >= 0,
+
+        less than that of no map by as much as it is hotter inside: the cross-entropy of
+        a softmax over cells, of which any inside will do. It is blind to a constant
+        that is added to all cells, so it does not move the label's logit by itself,
+        and it is 0 once all that is hot is inside; how hot is left to the cross-entropy
+        of the label. A place counts `loss.places` times as much as a truth of its
+        label. A class's map counts as far as it differs from the mean of all classes,
+        since only that moves its probability.
+
+        Args:
+            maps: What each cell adds to each logit, (B, L, ...).
+            cells: s, (B, L, ...), NaN where a label's place is not known.
+        """
+        if self.softmax:
+            maps = maps - maps.mean(1, keepdim=True)
+        z, inside = maps.float().flatten(2), cells.flatten(2)  # (B, L, cells)
+        known = ~inside.isnan().any(2)  # (B, L)
+        z, inside = z[known], inside[known]  # (K, cells)
+        each = z.logsumexp(1) - (z + inside.log()).logsumexp(1)
+        counted = self.weights.expand_as(known)[known]
+        return self.placed * (each * counted).sum()
 
     def _shares(self, truth: torch.Tensor) -> torch.Tensor:
         """Return how much each truth counts, (B, L); of classes, each case, (B,)."""

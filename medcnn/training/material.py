@@ -10,6 +10,7 @@ from lightning import Fabric
 from medcnn.dataset import CaseTable
 from medcnn.planning.recipe import Recipe
 from medcnn.training.cache import Pixels
+from medcnn.training.places import Places
 from medcnn.training.reporter import Reporter
 from medcnn.training.sampler import EpochPlan
 
@@ -27,6 +28,7 @@ class Material:
         work: Folder of the training's state.
         fabric: Lightning's hand on the device, or on this process's device.
         reporter: Where progress goes.
+        places: Where labels are, if that is taught.
     """
 
     recipe: Recipe
@@ -35,6 +37,7 @@ class Material:
     work: Path
     fabric: Fabric
     reporter: Reporter
+    places: Places | None = None
 
     @property
     def device(self) -> str:

@@ -59,10 +59,29 @@ class ClassifierModule(LightningModule):
         answer: torch.Tensor = network(images)
         return answer
 
+    def with_maps(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits (B, L), and what each cell adds to each of them, (B, L, ...).
+
+        The mean of a label's cells is its logit, less the head's bias and before
+        dropout: the cells are its class activation map.
+        """
+        spec, network = self.recipe.input, self.network
+        images = (images - spec.mean) / spec.std
+        logits, features = network.with_features(
+            images.contiguous(memory_format=self.layout)
+        )
+        with torch.autocast(features.device.type, enabled=False):
+            flat = features.float().flatten(2)  # (B, F, cells)
+            maps = torch.einsum("lf,bfc->blc", network.head.weight.float(), flat)
+        return logits, maps.unflatten(2, features.shape[2:])
+
     def mixed(self, batch: Batch) -> Batch:
         """Return the batch with its cases mixed, if the recipe says so."""
         alpha = self.recipe.loss.mixup
-        return _mix(*batch, alpha) if alpha else batch
+        if not alpha:
+            return batch
+        images, truth = batch
+        return _mix(images, truth, alpha)
 
     def piece(
         self, batch: Batch, weight: torch.Tensor
@@ -73,17 +92,22 @@ class ClassifierModule(LightningModule):
             batch: The part, mixed already.
             weight: What the loss says of the whole batch.
         """
-        images, truth = batch
-        logits = self(images)
-        return self.loss.total(logits, truth) / weight, logits.detach()
+        images, truth, *cells = batch
+        if cells:
+            logits, maps = self.with_maps(images)
+            total = self.loss.total(logits, truth) + self.loss.places(maps, cells[0])
+        else:
+            logits = self(images)
+            total = self.loss.total(logits, truth)
+        return total / weight, logits.detach()
 
     def training_step(
         self, batch: Batch, batch_idx: int = 0
     ) -> dict[str, torch.Tensor]:
         """Return the loss and the logits of one batch."""
         del batch_idx
-        images, truth = self.mixed(batch)
-        loss, logits = self.piece((images, truth), self.loss.weight(truth))
+        batch = self.mixed(batch)
+        loss, logits = self.piece(batch, self.loss.weight(batch[1]))
         return {"loss": loss, "logits": logits}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

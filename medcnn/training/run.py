@@ -33,6 +33,7 @@ from medcnn.training.loop import LAST, Loop
 from medcnn.training.material import Material
 from medcnn.training.members import Folds, Member, Trained, members
 from medcnn.training.papers import Data
+from medcnn.training.places import Places, build_places
 from medcnn.training.planned import Wishes, choose_place, plan_wishes, told
 from medcnn.training.prepare import Place, Prepared, prepare, refuse_early, write_splits
 from medcnn.training.probe import start_head
@@ -145,7 +146,10 @@ def _train_all(
     reporter.say(_learning(prepared.table))
     if fabric.is_global_zero:
         write_splits(prepared.table, place.work)
-    material = Material(recipe, prepared.table, pixels, place.work, fabric, reporter)
+    places = _places(prepared, ready.hashes, recipe, place)
+    material = Material(
+        recipe, prepared.table, pixels, place.work, fabric, reporter, places
+    )
     trained = [_train_one(one) for one in members(material, folds)]
     if fabric.is_global_zero:
         plan = ready.plan.model_copy(update={"notes": prepared.notes})
@@ -194,6 +198,25 @@ def _where(fabric: Fabric, place: str) -> str:
     told += f", {world} processes" if world > 1 else ""
     half = fabric.strategy.precision.precision == "bf16-mixed"
     return f"{told}, in {'bfloat16 where it suffices' if half else '32 bits'}."
+
+
+def _places(
+    prepared: Prepared, hashes: Sequence[str], recipe: Recipe, place: Place
+) -> Places | None:
+    """Return where labels are, if that is taught; the first process writes it."""
+    if not recipe.loss.places:
+        return None
+    fabric, table = place.fabric, prepared.table
+    if not fabric.is_global_zero:
+        fabric.barrier()
+    places = build_places(table, hashes, recipe, place.work / "cache")
+    if fabric.is_global_zero:
+        fabric.barrier()
+    train = np.array([case.split == "train" for case in table.cases])
+    known = (places.rows >= 0)[train]
+    told = f"{known.sum()} places in {known.any(1).sum()} images of train"
+    place.reporter.say(f"Teaching where labels are: {told}.")
+    return places
 
 
 def _folds(prepared: Prepared, recipe: Recipe) -> Folds | None:

@@ -123,20 +123,21 @@ class Stepper:
 
     def _backward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Gather the gradients of a batch; returns its loss and logits."""
-        images, truth = self._module.mixed(batch)
+        batch = self._module.mixed(batch)
         fabric, world = self._fabric, self._fabric.world_size
-        whole = self._module.loss.weight(truth)
+        whole = self._module.loss.weight(batch[1])
         if world > 1:  # the processes' mean gradient is to be that of all cases
             total: Any = fabric.all_reduce(whole, reduce_op="sum")
             whole = total / world
         self._stepper.zero_grad(set_to_none=True)
-        parts = list(_parts(len(images), self.most))
+        parts = list(_parts(len(batch[0]), self.most))
         losses, logits = [], []
         for number, part in enumerate(parts):
             last = number == len(parts) - 1
             with fabric.no_backward_sync(self._wrapped, enabled=not last):
                 with fabric.autocast():  # for one process Fabric leaves it out
-                    loss, told = self._wrapped.piece((images[part], truth[part]), whole)
+                    some = tuple(each[part] for each in batch)
+                    loss, told = self._wrapped.piece(some, whole)
                 fabric.backward(loss)
             losses.append(loss.detach())
             logits.append(told)
