@@ -178,6 +178,15 @@ def test_a_place_that_leaves_the_picture_is_not_known():
     assert all(cells.max() == pytest.approx(1) for cells in kept)
 
 
+def test_a_place_of_one_pixel_is_not_lost():
+    places, recipe = one_place(augmentation={"share": 0.0})
+    places.shares[:] = 0
+    places.shares[0, 9, 30] = 255
+    for grid, cell in (((4, 4), (1, 3)), ((1, 1), (0, 0))):
+        cells = places.cells(0, epoch=0, shape=SHAPE, grid=grid, recipe=recipe)[1]
+        assert np.argwhere(cells == 1).tolist() == [list(cell)]
+
+
 @pytest.mark.parametrize("augment_where", ["workers", "device"])
 def test_cells_lie_where_the_varied_image_shows_the_place(augment_where):
     places, recipe = one_place(run={"augment": augment_where, "workers": 0})

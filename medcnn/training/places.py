@@ -6,6 +6,7 @@ draws as their image, and averaged over the cells of the last feature map.
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +27,8 @@ from medcnn.training.augmentation import at_side, generator, moved
 __all__ = ["Places", "build_places"]
 
 _NAMED = 5
-_LEAST = 1 / 255
-"""Share of a cell below which nothing of a place is left in the picture."""
+_LEAST = 0.5
+"""Pixels in the fullest cell below which nothing of a place is left in the picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ class Places:
         rng = generator(recipe.seed, epoch, index)
         inside = resize(moved(shares, recipe.augmentation, rng), grid)
         most = inside.reshape(len(known), -1).max(1)
-        seen = most > _LEAST
+        seen = most > _LEAST * math.prod(grid) / math.prod(shape)
         scale = most[seen].reshape(-1, *(1 for _ in grid))
         cells[known[seen]] = inside[seen] / scale
         return cells
