@@ -5,6 +5,7 @@
       weights.safetensors   the only copy of the weights
       graph.onnx            the inference graph; its weights lie in weights.safetensors
       gate.safetensors      the input gate's statistics of the training features
+      reference.json        scores and acquisition of held-out cases, for drift
       CARD.md               intended use, population, known failures, licences
       selftest/             one input and the expected probabilities
 
@@ -39,6 +40,7 @@ from medcnn.bundle_spec import (
     Temperature,
     TrainingFacts,
 )
+from medcnn.drift import REFERENCE, Sample, read_sample
 from medcnn.errors import BundleError, DataError, OutputError
 from medcnn.gate import FeatureModel
 from medcnn.outputs import write_whole
@@ -128,6 +130,19 @@ class Bundle:
         if CARD not in self.spec.files:
             return ""
         return (self.path / CARD).read_text(encoding="utf-8", errors="replace")
+
+    def reference(self) -> Sample | None:
+        """Return the sample of held-out cases that runs are compared with, if any.
+
+        Raises:
+            BundleError: If it is not as it should be.
+        """
+        if REFERENCE not in self.spec.files:
+            return None
+        try:
+            return read_sample(self.path / REFERENCE)
+        except DataError as error:
+            raise BundleError(error.message, hint=_FOREIGN) from error
 
     def feature_model(self) -> FeatureModel | None:
         """Return the gate's statistics, or None if the bundle carries none.

@@ -157,6 +157,7 @@ class CaseResult:
         identity: patient_id, study_uid, series_uid, sop_uid as the file says.
         heatmap: File name of the overlay below the output folder; empty if none.
         thumbnail: File name of the small picture; empty if none.
+        acquisition: How the image was made, see `medcnn.drift.acquisition_of`.
     """
 
     path: str
@@ -169,3 +170,4 @@ class CaseResult:
     identity: Mapping[str, str | None] = field(default_factory=dict)
     heatmap: str = ""
     thumbnail: str = ""
+    acquisition: Mapping[str, str | float] = field(default_factory=dict)

@@ -273,6 +273,17 @@ def test_what_the_new_thresholds_achieve_is_kept(table, model, tmp_path):
     assert review.sensitivity[0] >= 0.95
 
 
+def test_later_runs_of_the_site_are_compared_with_its_cases(table, model, tmp_path):
+    found = medcnn.calibrate(model, table, output=tmp_path / "site", run=RUN)
+
+    sample = found.bundle.reference()
+    assert sample.images == COUNT
+    new = medcnn.Model.open(found.bundle.path)
+    image = medcnn.load(table.parent / "7.png")
+    values = sample.numbers["score"].values
+    assert min(abs(v - new.predict(image).probability) for v in values) < 1e-4
+
+
 def test_what_it_was_calibrated_on_is_in_its_facts_and_card(table, model, tmp_path):
     found = medcnn.calibrate(
         model, table, output=tmp_path / "site", review="specificity 0.5", run=RUN

@@ -114,6 +114,16 @@ def test_what_both_thresholds_achieve_is_kept_with_the_model(made, held_out):
         assert band.tn == (~called & (truth == 0)).sum()
 
 
+def test_the_held_out_cases_are_what_runs_are_compared_with(made):
+    sample = open_bundle(made).reference()
+    assert sample.source.startswith("the val cases of")
+    scores = sample.numbers["score"]
+    assert scores.count == sample.units > 20
+    assert min(scores.values) >= 0
+    assert max(scores.values) <= 1
+    assert sample.words["scope"]["in scope"] >= 0.9 * sample.units
+
+
 def test_the_gate_accepts_what_it_was_trained_on_and_knows_its_limit(blobs, made):
     model = Model.open(made)
     assert model.spec.gate.min_side == 36  # the training images' own shortest side

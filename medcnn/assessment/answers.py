@@ -1,7 +1,7 @@
 """What a model says of labelled images, read as a screening run reads them."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,11 +35,16 @@ class Answered:
         predictions: With its probabilities.
         logits: Before any calibration, (N, L); NaN where the network was not run.
         errors: The files that could not be read.
+        acquisitions: How each image was made; empty where it could not be read.
+        distances: Each image's distance from the training images; None where not
+            measured.
     """
 
     predictions: Predictions
     logits: FloatArray
     errors: tuple[ErrorRow, ...]
+    acquisitions: tuple[Mapping[str, str | float], ...] = ()
+    distances: tuple[float | None, ...] = ()
 
 
 class Reader:
@@ -148,7 +153,13 @@ def _answered(cases: Predictions, told: Sequence[Told], at: Sequence[int]) -> An
         statuses=tuple(one.status for one in told),
         reasons=tuple(one.reason for one in told),
     )
-    return Answered(told_cases, logits, tuple(named))
+    return Answered(
+        told_cases,
+        logits,
+        tuple(named),
+        tuple(one.acquisition for one in told),
+        tuple(one.distance for one in told),
+    )
 
 
 def _told(case: str, reading: Reading, answer: Answer | None) -> Told:
@@ -158,11 +169,14 @@ def _told(case: str, reading: Reading, answer: Answer | None) -> Told:
         error = ErrorRow(case, failure.stage, failure.error, failure.hint)
         return Told("error", failure.error, error=error)
     if answer is None:
-        return Told("out_of_scope", reading.reason)
+        made = dict(reading.acquisition)
+        return Told("out_of_scope", reading.reason, acquisition=made)
     reason = answer.prediction.out_of_scope
     return Told(
         "out_of_scope" if reason else "ok",
         reason or "",
         tuple(float(p) for p in answer.prediction.probabilities.values()),
         tuple(float(x) for x in answer.logits),
+        acquisition=dict(reading.acquisition),
+        distance=answer.prediction.ood_score,
     )

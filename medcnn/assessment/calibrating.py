@@ -22,6 +22,7 @@ from medcnn.bundle import (
 )
 from medcnn.calibration import fit_calibration, probabilities_of
 from medcnn.dataset import CaseTable
+from medcnn.drift import REFERENCE, Sample, SampleMaker
 from medcnn.errors import DataError
 from medcnn.evaluation import Design, Predictions, threshold_by
 from medcnn.evaluation.bands import band_scores
@@ -119,9 +120,13 @@ def calibrate(  # noqa: PLR0913 - a main entry; all but three have a default
     spec = spec.model_copy(update=changes)
     warnings = (*_warnings(told, enough), *notes)
     card = _card(opened, spec, kept, warnings)
-    bundle = derive_bundle(
-        Path(output), opened.bundle, spec, files={CARD: card.encode()}
-    )
+    files = {CARD: card.encode()}
+    sample = _sample(again, material.answered, site_name)
+    if marks is not None:
+        sample = _scoreless(opened.bundle)
+    if sample is not None:
+        files[REFERENCE] = sample.model_dump_json().encode()
+    bundle = derive_bundle(Path(output), opened.bundle, spec, files=files)
     return Fitted(bundle, site, kept, warnings)
 
 
@@ -242,6 +247,35 @@ def _site(told: Predictions, site: str, labels: Sequence[str]) -> SiteFacts:
         patients=len(set(part.patients)) if part.has_patients else None,
         labels=tuple(labels),
     )
+
+
+def _scoreless(bundle: Bundle) -> Sample | None:
+    """Return the model's own sample without scores, which its new calibration changed.
+
+    Cases that somebody marked are picked, and no sample of a site.
+    """
+    sample = bundle.reference()
+    if sample is None:
+        return None
+    numbers = {name: x for name, x in sample.numbers.items() if name != "score"}
+    return sample.model_copy(update={"numbers": numbers})
+
+
+def _sample(told: Predictions, answered: Answered, site: str) -> Sample | None:
+    """Return what later runs of the site are compared with."""
+    maker = SampleMaker()
+    for n, status in enumerate(told.statuses):
+        if status == "error":
+            continue
+        score = float(told.score[n, 0])
+        facts = {
+            **answered.acquisitions[n],
+            "score": None if np.isnan(score) else score,
+            "distance": answered.distances[n],
+            "scope": "in scope" if status == "ok" else "out of scope",
+        }
+        maker.add(facts, told.patients[n] if told.patients else None)
+    return maker.sample(f"the site's cases, {site}")
 
 
 def _bands(

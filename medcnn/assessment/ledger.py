@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -41,6 +41,8 @@ class Told:
         score: Of each label, (L,); empty where the network was not run.
         logits: Before any calibration, likewise.
         error: Why it could not be read; None if it could.
+        acquisition: How the image was made; empty where it could not be read.
+        distance: From the training images; None where not measured.
     """
 
     status: str
@@ -48,6 +50,8 @@ class Told:
     score: tuple[float, ...] = ()
     logits: tuple[float, ...] = ()
     error: ErrorRow | None = None
+    acquisition: Mapping[str, str | float] = field(default_factory=dict)
+    distance: float | None = None
 
 
 class Ledger:
@@ -141,4 +145,6 @@ def _told(record: str) -> Told:
         tuple(parts["score"]),
         tuple(parts["logits"]),
         None if error is None else ErrorRow(**error),
+        parts["acquisition"],
+        parts["distance"],
     )

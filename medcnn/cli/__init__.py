@@ -15,6 +15,7 @@ from medcnn.cli.compare import compare
 from medcnn.cli.console import ExitCode, Terminated, complain, say, terminable
 from medcnn.cli.describe import describe
 from medcnn.cli.doctor import doctor, version_of
+from medcnn.cli.drift import drift
 from medcnn.cli.evaluate import evaluate
 from medcnn.cli.explain import explain
 from medcnn.cli.inspect import inspect
@@ -82,6 +83,7 @@ _VERBS = (
     evaluate,
     compare,
     calibrate,
+    drift,
     report,
     models,
     describe,

@@ -38,6 +38,14 @@ def screen(
         bool,
         typer.Option("--retry-errors", help="Try files again that failed before."),
     ] = False,
+    compare_with: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--compare-with",
+            help="Output of an earlier run: say what moved since; repeatable.",
+            metavar="DIR",
+        ),
+    ] = None,
     timeout: Annotated[
         float,
         typer.Option(min=1, max=86_400, help="Most seconds for reading one file."),
@@ -64,6 +72,7 @@ def screen(
             heatmaps=heatmaps,
             identify=identify,
             retry_errors=retry_errors,
+            compare_with=compare_with or (),
             limits=Limits(timeout_s=timeout),
             progress=advance,
         ).run()
@@ -79,6 +88,7 @@ def _show(record: Any, output: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from medcnn.cli.drift import in_words
     from medcnn.report import REPORT
     from medcnn.worklist import ERRORS, WORKLIST
 
@@ -98,6 +108,8 @@ def _show(record: Any, output: Path) -> None:
     for words, number, style in lines:
         table.add_row(Text(words, style=style), Text(f"{number:,}", justify="right"))
     show(table)
+    for one in record.drift:
+        show(f"drift     {in_words(one)}")
     typer.echo(f"report    {printable(str(output / REPORT))}")
     typer.echo(f"worklist  {printable(str(output / WORKLIST))}")
     if counts.error:

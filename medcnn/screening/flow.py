@@ -210,6 +210,7 @@ class Flow:
                 reason=reason,
                 identity=reading.identity,
                 thumbnail=thumbnail,
+                acquisition=reading.acquisition,
             )
         band = self._need_model().band(prediction)
         wanted = {"all": set(Band), "flagged": {Band.FLAG}, "none": set()}
@@ -223,6 +224,7 @@ class Flow:
             identity=reading.identity,
             heatmap=f"{HEATMAPS}/{stem}.png" if is_painted else "",
             thumbnail=thumbnail,
+            acquisition=reading.acquisition,
         )
 
     def _draw(self, case: CaseResult, item: Item, answer: Answer | None) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from medcnn.isolation import Limits
@@ -23,6 +24,7 @@ class Options:
         report: Whether report.html is written at the end.
         identify: Whether it may hold patients' numbers and DICOM UIDs.
         retry_errors: Whether files that could not be read earlier are tried again.
+        compare_with: Output folders of earlier runs that it is compared with.
         limits: What one file may cost.
 
     Raises:
@@ -34,6 +36,7 @@ class Options:
     report: bool = True
     identify: bool = False
     retry_errors: bool = False
+    compare_with: tuple[Path, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
     @property

@@ -11,6 +11,7 @@ from medcnn.bundle import Bundle, BundleSpec, Score
 from medcnn.errors import OutputError
 from medcnn.model import Model
 from medcnn.results import Band, Status
+from medcnn.screening.drifting import drift_of, own_sample, sample_of
 from medcnn.screening.heat import HeatPainter
 from medcnn.screening.lock import FolderLock
 from medcnn.screening.store import STORE, Store
@@ -58,7 +59,7 @@ def describe_run(
             **{name: found for name, found in libraries.items() if found},
         },
     }
-    store.note({_SETTING: json.dumps(setting)})
+    store.note({_SETTING: json.dumps(setting), **own_sample(model.bundle)})
 
 
 def publish(
@@ -79,7 +80,7 @@ def publish(
     if setting is None:
         msg = f"{folder / STORE} holds no finished image yet."
         raise OutputError(msg, hint="Run medcnn screen with this output first.")
-    record = _record(json.loads(setting), store)
+    record = _record(json.loads(setting), store, folder)
     model = record.model
     rows = (
         WorklistRow.of(case, rank=n, model=model.name, model_sha256=model.sha256)
@@ -177,16 +178,19 @@ def _where(score: Score) -> str:
     return score.data if score.subgroup == "all" else f"{score.data}, {score.subgroup}"
 
 
-def _record(setting: dict[str, Any], store: Store) -> RunRecord:
+def _record(setting: dict[str, Any], store: Store, folder: Path) -> RunRecord:
     sessions = store.sessions()
     seconds = sum(session.seconds for session in sessions)
     files = sum(session.files for session in sessions)
+    statistics = sample_of(store.by_path(), f"the run {folder}")
     return RunRecord(
         **setting,
         counts=_counts(store.tally()),
         sessions=sessions,
         seconds=round(seconds, 3),
         files_per_second=round(files / seconds, 2) if seconds > 0 else None,
+        statistics=statistics,
+        drift=drift_of(store, statistics),
     )
 
 

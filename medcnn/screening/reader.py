@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from medcnn.bundle import BundleSpec
+from medcnn.drift import acquisition_of
 from medcnn.errors import GeometryError, MedcnnError, ReadError
 from medcnn.io import load
 from medcnn.isolation import (
@@ -65,15 +66,22 @@ def read_file(spec: BundleSpec, path: Path) -> Reading:
 def _read(spec: BundleSpec, path: Path) -> Reading:
     image = load(path)
     identity = asdict(image.identity)
+    acquisition = acquisition_of(image)
     prepared = prepare(spec, image)
     pictures, to_voxel, shape = stack_of(image)
     if isinstance(prepared, str):
         middle = pictures[len(pictures) // 2]
-        return Reading(identity=identity, reason=prepared, pictures=(middle,))
+        return Reading(
+            identity=identity,
+            reason=prepared,
+            pictures=(middle,),
+            acquisition=acquisition,
+        )
     from_tensor = np.linalg.inv(to_voxel) @ prepared.to_voxel
     return Reading(
         identity=identity,
         pictures=pictures,
         grid=Grid(shape, tuple(float(n) for n in from_tensor.ravel())),
         tensor=prepared.tensor,
+        acquisition=acquisition,
     )

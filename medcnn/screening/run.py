@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from medcnn.model import Model
 from medcnn.outputs import make_folder
 from medcnn.results import CaseResult
 from medcnn.screening.crew import Crew
+from medcnn.screening.drifting import earlier_samples, note_earlier
 from medcnn.screening.flow import Flow
 from medcnn.screening.lock import FolderLock
 from medcnn.screening.names import common_root, name_of, outermost
@@ -48,6 +49,7 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
     report: bool = True,
     identify: bool = False,
     retry_errors: bool = False,
+    compare_with: Sequence[str | Path] = (),
     limits: Limits | None = None,
     progress: ProgressCall | None = None,
 ) -> "Screening":
@@ -68,12 +70,15 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
         report: Whether report.html is written at the end.
         identify: Whether it may hold patients' numbers and DICOM UIDs.
         retry_errors: Whether files that could not be read earlier are tried again.
+        compare_with: Output folders of earlier runs of the same model; run.json and the
+            report say what moved since, see docs/drift.md.
         limits: What one file may cost; None is 60 s and 4 GiB.
         progress: Called with (finished, found); found is None while still looking.
 
     Raises:
         ReadError: If a path does not exist, or there is no file in any.
         BundleError: If the model is not as it should be.
+        DataError: If an earlier run to compare with is none, or of another model.
         OutputError: If the output cannot be written, is in use, or holds a run with
             another model or other options.
         ValueError: If an option has no meaning.
@@ -89,6 +94,7 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
         report=report,
         identify=identify,
         retry_errors=retry_errors,
+        compare_with=tuple(Path(folder) for folder in compare_with),
         limits=limits or Limits(),
     )
     wanted = [paths] if isinstance(paths, str | Path) else list(paths)
@@ -114,6 +120,7 @@ class Screening:
 
     Raises:
         ReadError: If a path does not exist, or there is no file in any.
+        DataError: If an earlier run to compare with is none.
         OutputError: If the output cannot be used.
     """
 
@@ -132,6 +139,7 @@ class Screening:
         self._opener = opener
         self._options = options
         self._progress = progress
+        self._earlier = earlier_samples(options.compare_with, opener.sha256)
         self._source = Source(self._paths, output, retries=options.retry_errors)
         make_folder(output)
         with FolderLock(output), Store(output) as store:
@@ -270,6 +278,8 @@ class Screening:
     def _finish(self, store: Store) -> None:
         """Write the final files, unless they hold everything already."""
         self._source.forget_mended_folders(store)
+        if self._earlier:
+            note_earlier(store, self._earlier)
         report, identify = self._options.report, self._options.identify
         if is_published(self._output, store, report=report, identify=identify):
             return

@@ -153,6 +153,13 @@ class Store:
             for (record,) in self._link.execute(query):
                 yield _case(record)
 
+    def by_path(self) -> Iterator[CaseResult]:
+        """Yield all cases in the order of their paths, whatever their scores."""
+        query = "select record from cases order by path"
+        with self._base.told():
+            for (record,) in self._link.execute(query):
+                yield _case(record)
+
     def errors(self) -> Iterator[ErrorRow]:
         """Yield the files that could not be read, by path."""
         query = "select record from cases where status = 'error' order by path"
@@ -181,6 +188,11 @@ class Store:
         )
         with self._base.told():
             return dict(self._link.execute(query).fetchall())
+
+    def unpublish(self) -> None:
+        """Note that the final files do not say all that there is to say."""
+        with self._base.told(), self._base.transaction():
+            self._link.execute("delete from facts where key = 'published'")
 
     # ----------------------------------------------------------------- sessions
 

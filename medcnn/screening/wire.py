@@ -44,6 +44,7 @@ class Reading:
         pictures: Small JPEG pictures, one for a 2-D image, several slices of a volume.
         grid: Where they lie; None without a tensor.
         tensor: What the network sees; None after a failure or out of scope.
+        acquisition: How the image was made, see `medcnn.drift.acquisition_of`.
     """
 
     identity: Mapping[str, str | None] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class Reading:
     pictures: tuple[bytes, ...] = ()
     grid: Grid | None = None
     tensor: npt.NDArray[np.float32] | None = None
+    acquisition: Mapping[str, str | float] = field(default_factory=dict)
 
 
 def message_of(reading: Reading) -> Message:
@@ -62,6 +64,7 @@ def message_of(reading: Reading) -> Message:
         "reason": reading.reason,
         "grid": None if reading.grid is None else asdict(reading.grid),
         "tensor": None,
+        "acquisition": dict(reading.acquisition),
     }
     if reading.tensor is None:
         return Message(facts, reading.pictures)
@@ -92,7 +95,16 @@ def _reading(message: Message) -> Reading:
         pictures=tuple(bytes(picture) for picture in pictures),
         grid=None if grid is None else _grid(grid),
         tensor=tensor,
+        acquisition=_acquisition(facts["acquisition"]),
     )
+
+
+def _acquisition(parts: Mapping[str, Any]) -> dict[str, str | float]:
+    """Take over words and numbers; nothing else is expected."""
+    return {
+        str(name): value if isinstance(value, str) else float(value)
+        for name, value in parts.items()
+    }
 
 
 def _grid(parts: Mapping[str, Any]) -> Grid:

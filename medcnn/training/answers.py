@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from medcnn.bundle import Bundle, BundleSpec
 from medcnn.dataset import CaseTable
+from medcnn.drift.acquisition import Acquisition, acquisition_of
 from medcnn.engines import Outputs, open_engine
 from medcnn.gate import GateRules, Pattern, fit_pattern, look_at_facts
 from medcnn.gate.pattern import cells_of
@@ -33,6 +34,7 @@ class Answers:
         reasons: Why the gate's rules refuse a case by its facts; "" if they do not.
         smallest: The shortest side of all images, in pixels.
         pattern: What the prepared images have in common, if they do.
+        acquisitions: How each image was made.
     """
 
     table: CaseTable
@@ -42,6 +44,7 @@ class Answers:
     reasons: tuple[str, ...]
     smallest: int
     pattern: Pattern | None = None
+    acquisitions: tuple[Acquisition, ...] = ()
 
     def probabilities(self, spec: BundleSpec, bundle: Bundle) -> FloatArray:
         """Return (N, L) as `Model` makes them, with the calibration of `spec`."""
@@ -84,11 +87,13 @@ def ask(
         ReadError: If a file cannot be read any more.
     """
     engine = open_engine(bundle)
+    made: list[Acquisition] = []
     spec, reasons, sides, cells = bundle.spec, [], [], []
 
     def prepare(image: Image) -> npt.NDArray[np.float32]:
         reasons.append(look_at_facts(rules, image, dims=spec.input.dims))
         sides.append(min(image.shape[:2]))
+        made.append(acquisition_of(image))
         tensor = spec.preprocessing.apply(image).tensor
         cells.append(cells_of(tensor))
         return tensor
@@ -110,4 +115,5 @@ def ask(
         reasons=tuple(reasons),
         smallest=min(sides),
         pattern=fit_pattern(cells),
+        acquisitions=tuple(made),
     )

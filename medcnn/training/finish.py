@@ -6,6 +6,7 @@ from pathlib import Path
 
 from medcnn.bands import BandScore
 from medcnn.bundle import Bundle, BundleSpec, Score
+from medcnn.drift import REFERENCE
 from medcnn.planning import Recipe
 from medcnn.training.answers import Answers, ask
 from medcnn.training.beside import stand_beside
@@ -17,6 +18,7 @@ from medcnn.training.material import Material
 from medcnn.training.measure import Achieved, achieved, bands, scores
 from medcnn.training.members import Folds, Trained
 from medcnn.training.papers import Data, keep_predictions, papers
+from medcnn.training.reference import reference_json
 from medcnn.training.selftest import selftest_files
 from medcnn.training.team import ask_about, team_of
 
@@ -74,6 +76,8 @@ def finish(
     again = draft.write(material.work / _DRAFT, spec, {}, gate)
     findings = replace(findings, trust=trust_of(team, again, indices))
     files = papers(team, spec, findings, beside, data)
+    _, answers, told = asked[team.held]
+    files[REFERENCE] = reference_json(spec, answers, told, gate, team.held)
     files |= selftest_files(again, recipe.selftest)
     draft.write(output, spec, files, gate)
     return output

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medcnn.bands import BandScore
+from medcnn.drift import Comparison, Sample
 from medcnn.errors import DataError
 from medcnn.outputs import write_whole
 
@@ -110,6 +111,8 @@ class RunRecord(_Record):
         options: heatmaps, workers, timeout_s, memory_bytes.
         seconds: Sum over all sessions.
         files_per_second: Over all sessions; None before anything was finished.
+        statistics: Scores, distances and acquisition of the run's images.
+        drift: Those beside the model's own, and beside earlier runs.
         environment: Versions of Python, the system and the libraries that matter.
     """
 
@@ -127,6 +130,8 @@ class RunRecord(_Record):
     seconds: float
     files_per_second: float | None
     environment: dict[str, str]
+    statistics: Sample | None = None
+    drift: tuple[Comparison, ...] = ()
 
 
 def write_run(path: Path, record: RunRecord) -> None:

@@ -17,6 +17,7 @@ _FACTS = {
     "spacing_calibration": "PixelSpacingCalibrationType",
     "magnification": "EstimatedRadiographicMagnificationFactor",
     "manufacturer": "Manufacturer",
+    "device_model": "ManufacturerModelName",
     "patient_age": "PatientAge",
     "patient_sex": "PatientSex",
     "rows": "Rows",
