@@ -67,8 +67,8 @@ def load(  # noqa: PLR0913 - each is one choice of the reader
         series: Which series of a folder, by its Series Instance UID.
         part: Which image of a file or series that holds several (time points,
             echoes, pages, volumes), counted from 1 as `medcnn inspect` lists them.
-        size: (rows, columns) needed at least; a decoder that can may give a picture
-            reduced to a half, quarter or eighth, never a smaller one.
+        size: (rows, columns) needed at least; a picture may then come reduced to a
+            half, quarter or eighth, never a smaller one.
         values: True keeps measured values, False gives what a screen shows, None
             decides by modality.
         resample_tilt: Resample slices that a tilted gantry sheared.

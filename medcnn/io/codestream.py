@@ -33,6 +33,7 @@ class Codestream:
         is_at_origin: Whether JPEG 2000's picture starts at its reference grid's origin,
             all components at full resolution.
         levels: How often JPEG 2000 halved the resolution, 0 for the others.
+        is_reversible: Whether JPEG 2000 used its lossless wavelets, the 5/3 ones.
     """
 
     rows: int
@@ -45,6 +46,7 @@ class Codestream:
     is_transformed: bool = False
     is_at_origin: bool = True
     levels: int = 0
+    is_reversible: bool = False
 
 
 def read_codestream(frame: bytes) -> Codestream | None:
@@ -104,10 +106,11 @@ def _jpeg_2000(frame: bytes) -> Codestream:
     components = struct.unpack_from(">H", frame, 40)[0]
     depths = {frame[42 + 3 * n] for n in range(components)}
     steps = {frame[42 + 3 * n + m] for n in range(components) for m in (1, 2)}
-    levels, is_transformed = 0, False
+    levels, is_transformed, is_reversible = 0, False, False
     for marker, at, _ in _segments_2000(frame):
         if marker == _COD:
             is_transformed, levels = bool(frame[at + 8]), frame[at + 9]
+            is_reversible = frame[at + 13] == 1
     depth = max(depths, key=lambda bits: bits & 0x7F)
     return Codestream(
         rows=bottom - top,
@@ -118,6 +121,7 @@ def _jpeg_2000(frame: bytes) -> Codestream:
         is_transformed=is_transformed,
         is_at_origin=left == top == 0 and steps == {1},
         levels=levels,
+        is_reversible=is_reversible,
     )
 
 

@@ -13,8 +13,8 @@ class ReadOptions:
         series: Series Instance UID of the wanted series of a folder.
         part: Which image of a file or series that holds several (time points, echoes,
             pages, volumes), counted from 1; None refuses several.
-        size: (rows, columns) that the caller needs at least; a decoder that can may
-            give a picture reduced to a half, quarter or eighth, never a smaller one.
+        size: (rows, columns) that the caller needs at least; a picture may then come
+            reduced to a half, quarter or eighth, never a smaller one.
         values: True keeps measured values, False gives what a screen shows (window
             or VOI LUT, polarity), None decides by modality.
         resample_tilt: Resample slices that a tilted gantry sheared to a rectangular

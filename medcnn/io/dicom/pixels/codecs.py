@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import imagecodecs
 import jpeg_ls
 import numpy as np
@@ -119,20 +120,18 @@ def decode_run_lengths(frame: bytes, layout: Layout, path: Path | None) -> Pixel
         raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     size = layout.rows * layout.columns
     ends = [*starts[1:count], len(frame)]
-    out = np.empty((samples, size, width), np.uint8)
-    for index in range(count):
-        sample, byte = divmod(index, width)
-        values = _segment(frame[starts[index] : ends[index]], size)
+    planes = []
+    for start, end in zip(starts[:count], ends, strict=True):
+        values = _segment(frame[start:end], size)
         if len(values) < size:
             msg = f"a segment of run lengths holds {len(values)} of {size} bytes."
             raise DecodeError(msg, path=path, hint=CUT_OFF)
-        # The most significant byte comes first.
-        out[sample, :, width - 1 - byte] = values[:size]
-    numbers = out.view(f"<u{width}")[..., 0].astype(f"=u{width}", copy=False)
-    if samples == 1:
-        return numbers.reshape(layout.rows, layout.columns)
-    together = np.ascontiguousarray(numbers.T)
-    return together.reshape(layout.rows, layout.columns, samples)
+        planes.append(values[:size].reshape(layout.rows, layout.columns))
+    # The most significant byte of each sample comes first, in memory last.
+    order = [s * width + b for s in range(samples) for b in reversed(range(width))]
+    together = planes[0] if count == 1 else cv2.merge([planes[n] for n in order])
+    numbers = together.view(f"<u{width}").astype(f"=u{width}", copy=False)
+    return numbers[..., 0] if samples == 1 and width > 1 else numbers
 
 
 def _reduce(picture: Any, header: Codestream, power: int) -> None:

@@ -30,7 +30,13 @@ from medcnn.io.dicom.tags import (
     text,
 )
 
-__all__ = ["TABLE_BITS", "VALUE_MODALITIES", "GreyPlan", "plan_grey"]
+__all__ = [
+    "TABLE_BITS",
+    "VALUE_MODALITIES",
+    "GreyPlan",
+    "plan_grey",
+    "stored_range",
+]
 
 FloatArray = npt.NDArray[np.float64]
 Pixels = npt.NDArray[Any]

@@ -1,8 +1,12 @@
-"""Pictures decoded at a half, quarter or eighth of their resolution.
+"""Pictures decoded at less than their full resolution, on one kind of grid.
 
-JPEG 2000 leaves out its finest wavelets, and its samples then lie where every second,
-fourth or eighth full sample lies. JPEG leaves out its highest cosines, and a sample is
-the mean of a square of full ones, in whose middle it lies.
+JPEG 2000 can leave out its finest wavelets: its samples then lie where every second,
+fourth or eighth full sample lies. JPEG can leave out its highest cosines: a sample is
+then the mean of a square of full ones. Every other coding is decoded in full. Whatever
+the coding, what comes out is the mean of a square of full samples, in whose middle it
+lies: codings without levels are averaged over squares, and samples that a codec gave
+are interpolated to squares half as wide, so that averaging them further takes the same
+areas as it would of the full picture.
 
 References:
     [1] ITU-T T.800 B.5 (resolution levels on the reference grid), F.3 (the transform).
@@ -19,12 +23,13 @@ from pydicom.dataset import Dataset
 
 from medcnn.geometry import Geometry
 from medcnn.io.codestream import Codestream
+from medcnn.io.dicom.pixels.averaging import Samples, averaged, finer
 from medcnn.io.dicom.pixels.codecs import decode_reduced
 from medcnn.io.dicom.pixels.grey import GreyPlan
 from medcnn.io.dicom.pixels.layout import Layout
 from medcnn.io.dicom.pixels.plan import Plan
 from medcnn.io.dicom.pixels.render import render
-from medcnn.io.dicom.pixels.stored import conform, encapsulated_frames
+from medcnn.io.dicom.pixels.stored import conform, container, encapsulated_frames
 from medcnn.io.dicom.pixels.syntaxes import JPEG_2000, JPEG_DCT
 from medcnn.io.dicom.tags import FOREIGN_ERRORS
 
@@ -45,14 +50,12 @@ class Reduced:
     Attributes:
         pixels: (1, rows, columns) after the steps of its plan, and no padding; None if
             it is to be decoded in full.
-        ratio: Full samples between two of these: 1, 2, 4 or 8.
-        shift: Where the first of these lies, in full samples from the first.
+        ratio: Full samples between two of these: 1, 2 or 4.
         words: For a provenance; () if nothing was to be reduced.
     """
 
     pixels: tuple[Pixels, Mask | None] | None = None
     ratio: int = 1
-    shift: float = 0.0
     words: tuple[str, ...] = ()
 
     def geometry(self, full: Geometry | None) -> Geometry | None:
@@ -62,7 +65,7 @@ class Reduced:
         _, rows, columns = self.pixels[0].shape
         turn = np.eye(4)
         turn[0, 0] = turn[1, 1] = self.ratio
-        turn[0, 3] = turn[1, 3] = self.shift
+        turn[0, 3] = turn[1, 3] = (self.ratio - 1) / 2  # the middle of a square
         return Geometry((columns, rows, 1), full.affine @ turn, full.frame)
 
 
@@ -73,7 +76,7 @@ NOT_REDUCED = Reduced()
 def reduced(
     dataset: Dataset, plan: Plan, size: tuple[int, int], path: Path | None
 ) -> Reduced:
-    """Decode a grey picture at the lowest resolution that is enough, if its codec can.
+    """Decode a grey picture at the lowest resolution that is enough.
 
     Args:
         dataset: The data set with its pixels.
@@ -86,23 +89,72 @@ def reduced(
     """
     layout = plan.layout
     power = _halvings(layout, size)
-    if not power or len(plan.grey) != 1 or not _may_be_reducible(layout):
+    if not power or len(plan.grey) != 1 or layout.frames != 1:
         return NOT_REDUCED
     obstacle = _obstacle(plan.grey[0])
     if obstacle:
         words = f"decoded at full resolution, although less was asked for: {obstacle}"
         return Reduced(words=(words,))
+    return (
+        _by_codec(dataset, plan, power, path)
+        or _by_averaging(dataset, plan, power, path)
+        or NOT_REDUCED
+    )
+
+
+def _by_codec(
+    dataset: Dataset, plan: Plan, power: int, path: Path | None
+) -> Reduced | None:
+    """Let the codec leave out detail; None if it cannot.
+
+    Raises:
+        DecodeError: If the frame contradicts the header.
+    """
+    layout = plan.layout
+    if not _may_be_reducible(layout):
+        return None
     frame, header = encapsulated_frames(dataset, layout, path)[0]
     power = min(power, _possible(header))
     samples = _samples(frame, header, layout, power)
     if samples is None or header is None:
-        return NOT_REDUCED
-    pixels = render(conform(samples, header, layout, path)[None], plan.grey[0])
-    ratio = 1 << power
-    shift = (ratio - 1) / 2 if header.is_dct else 0.0
-    rows, columns = samples.shape
-    words = f"decoded at 1/{ratio} resolution: {rows} rows x {columns} columns"
-    return Reduced(pixels, ratio, shift, (words,))
+        return None
+    samples = conform(_within(samples, header, layout), header, layout, path)
+    values, _ = render(samples[None], plan.grey[0])
+    ratio, shape = max(1 << power >> 1, 2), (layout.rows, layout.columns)
+    given = Samples(1 << power, header.is_dct, header.is_reversible)
+    picture = finer(given, ratio, shape, values[0])
+    return None if picture is None else _told(picture, ratio, f"1/{1 << power}")
+
+
+def _by_averaging(
+    dataset: Dataset, plan: Plan, power: int, path: Path | None
+) -> Reduced | None:
+    """Decode in full and average squares; None for values that are not averaged.
+
+    Raises:
+        DecodeError: If the pixels are broken.
+    """
+    ratio = 1 << power >> 1
+    if ratio < 2:
+        return None
+    picture = averaged(container(dataset, plan.layout, path), plan.grey[0], ratio)
+    return None if picture is None else _told(picture, ratio, "full")
+
+
+def _told(picture: Pixels, ratio: int, detail: str) -> Reduced:
+    """Put the picture and the words for its provenance together."""
+    rows, columns = picture.shape
+    words = f"decoded at {detail} resolution and brought to 1/{ratio}: "
+    words += f"{rows} rows x {columns} columns"
+    return Reduced((picture[None], None), ratio, (words,))
+
+
+def _within(samples: Pixels, header: Codestream, layout: Layout) -> Pixels:
+    """Cut off what a codec swung beyond the bits stored by leaving out detail."""
+    if header.bits <= layout.stored:
+        return samples
+    low = -(1 << (layout.stored - 1)) if header.is_signed else 0
+    return np.clip(samples, low, low + (1 << layout.stored) - 1)
 
 
 def _samples(
