@@ -212,6 +212,35 @@ def test_val_is_measured_with_a_warning():
     assert any("These are the val cases" in words for words in found.warnings)
 
 
+def test_all_cases_are_measured_with_a_warning_where_some_were_trained_on():
+    found = evaluate(make_predictions(splits=("train", "test", "test")), ALL)
+    only_test = evaluate(make_predictions(), ALL)
+
+    assert any("40 of 120 cases are train or val" in w for w in found.warnings)
+    assert not any("train or val" in words for words in only_test.warnings)
+
+
+def test_a_rule_that_no_probability_meets_gives_no_point_and_says_so():
+    truth = [0, 1] * 20
+    score = [1.0 if n % 4 else 0.2 for n in range(40)]  # half of the healthy have 1
+
+    found = evaluate(odd(truth, score))
+
+    named = [point.name for point in found.labels["abnormal"].operating_points]
+    assert named == ["Youden", "Sensitivity ≥ 0.95"]
+    assert any("Specificity ≥ 0.95 for abnormal" in words for words in found.notes)
+
+
+def test_choosing_on_the_measured_split_is_done_and_told_whatever_the_model_brings():
+    own = {"abnormal": (Point("Own", "flag", 0.7, "val"),)}
+    design = Design(split="test", choose_on="test", settings=QUICK)
+
+    found = evaluate_predictions(make_predictions(), design, own=own)
+
+    points = found.labels["abnormal"].operating_points
+    assert all(point.is_optimistic for point in points)
+
+
 # ------------------------------------------------------------------- odd cases
 
 
@@ -322,6 +351,15 @@ def test_classes_are_known_by_their_sums_and_get_a_confusion_matrix():
     assert found.accuracy.value == pytest.approx(accuracy_score(true, called))
     macro = roc_auc_score(true, made.score, multi_class="ovr")
     assert found.macro.auroc.value == pytest.approx(macro)
+
+
+@pytest.mark.parametrize(("decimals", "task"), [(2, "multi-class"), (0, "multi-label")])
+def test_classes_of_rounded_probabilities_are_classes_still(decimals, task):
+    made, _ = classes()
+
+    found = evaluate(replace(made, score=made.score.round(decimals)))
+
+    assert found.task == task
 
 
 def test_labels_that_may_occur_together_get_no_confusion_matrix():

@@ -111,6 +111,16 @@ def test_hostile_names_are_shown_as_text(tmp_path):
     assert "&lt;script&gt;" in page
 
 
+def test_a_name_cannot_turn_the_text_around_it(tmp_path):
+    turning = "mass\u202e\u2066\x1b of אב"  # right to left is fine, steering is not
+
+    page = page_of(tmp_path, make_predictions(patients=12, labels=(turning,)))
+
+    beside = re.sub(r'src="data:[^"]*"', "", page)
+    assert not set(beside) & {"\u202e", "\u2066", "\x1b"}
+    assert "mass��� of אב" in beside
+
+
 @pytest.mark.parametrize("case", ["one class", "equal scores", "three", "no truth"])
 def test_odd_cases_give_a_page_without_nan(tmp_path, case):
     count = 3 if case == "three" else 12

@@ -35,6 +35,25 @@ def test_a_table_of_any_tool_is_read(tmp_path):
     assert found.columns == {"sex": ("F", "M")}
 
 
+def test_a_column_without_a_label_is_refused(tmp_path):
+    path = write_rows(
+        tmp_path / "p.csv", [{"case": "a", "truth:": 1, "probability:": 0.5}]
+    )
+
+    with pytest.raises(DataError, match="without a label"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN", ""])
+def test_a_missing_score_is_refused_and_says_how_to_leave_it_out(tmp_path, cell):
+    path = table(tmp_path, {}, {"probability:mass": cell})
+
+    with pytest.raises(DataError, match="row 3, column 'probability:mass'") as error:
+        read_predictions(path)
+
+    assert "out_of_scope or error" in error.value.hint
+
+
 def test_what_is_written_is_read_again(tmp_path):
     made = make_predictions(labels=("a", "b"), columns={"sex": lambda p: "FM"[p % 2]})
     made.truth[3, 1] = np.nan

@@ -21,7 +21,7 @@ from medcnn.evaluation.records import (
     LabelResult,
     ModelFacts,
 )
-from medcnn.evaluation.rules import DEFAULT_RULES, Points, choose, given
+from medcnn.evaluation.rules import DEFAULT_RULES, Points, choose, given, name_of
 from medcnn.evaluation.subgroups import groups_of
 
 __all__ = [
@@ -155,7 +155,7 @@ def _points(
         refuse_shared_patients(deciding, part, f"in {on} and in {split or 'all cases'}")
         words = f"{on}, {len(deciding)} cases"
         chosen = choose(deciding, design.rules, chosen_on=words)
-    elif own is not None:
+    elif own is not None and on is None:
         chosen = own
     elif on is None and all(stated.values()):
         chosen = dict.fromkeys(part.labels, ())
@@ -163,12 +163,26 @@ def _points(
         words = "the evaluated cases themselves"
         chosen = choose(part, design.rules, chosen_on=words, is_optimistic=True)
     points = {x: (*stated[x], *chosen.get(x, ())) for x in part.labels}
+    by_rules = {} if chosen is own else chosen
+    return points, _missing(points, by_rules, design.rules)
+
+
+def _missing(points: Points, chosen: Points, rules: Sequence[str]) -> list[str]:
+    """Return notes on the points that could not be chosen, and why."""
     none = [label for label, found in points.items() if not found]
     notes = []
     if none:
         words = "only one class among the cases that decide"
         notes.append(f"No operating point for {', '.join(none)}: {words}.")
-    return points, notes
+    for label, found in chosen.items():
+        unmet = [rule for rule in rules if rule not in {point.rule for point in found}]
+        if found and unmet:
+            notes.append(
+                f"No operating point {', '.join(map(name_of, unmet))} for {label}: so "
+                "many of the deciding cases without it have a probability of 1 that no "
+                "threshold meets it."
+            )
+    return notes
 
 
 def _refuse_outside(stated: Points) -> None:
@@ -272,6 +286,11 @@ def _warnings(
         )
     if split in {"train", "val"}:
         found.append(f"These are the {split} cases: the model was chosen on them.")
+    elif split == "" and (seen := sum(x in {"train", "val"} for x in part.splits)):
+        found.append(
+            f"{seen:,} of {len(part):,} cases are train or val ones: the model was "
+            "chosen on them, so that every number is too good. Measure --split test."
+        )
     if part.kind == "score":
         found.append("The values are scores, no probabilities: nothing is calibrated.")
     main = labels[part.labels[0]]

@@ -19,7 +19,9 @@ FloatArray = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 ScoreKind = Literal["probability", "score"]
 
-_SUM_TOLERANCE = 1e-3
+_SUM_TOLERANCE = 0.005 + 1e-9
+"""How far from 1 the sum of classes may be, for each class: two decimals are enough."""
+
 _NAMED = 5
 
 
@@ -87,7 +89,7 @@ class Predictions:
         """Whether the labels are classes of which exactly one is true, and told so.
 
         That is: more than one label, each known truth one-hot, and where the values are
-        probabilities each row of them sums to 1.
+        probabilities each row of them sums to 1, as rounded to two decimals or more.
         """
         if len(self.labels) < 2 or not len(self):
             return False
@@ -99,7 +101,7 @@ class Predictions:
         if not known.any() or half_known.any() or not one_hot:
             return False
         scored = self.score[~np.isnan(self.score).any(axis=1)]
-        sums = np.abs(scored.sum(axis=1) - 1) <= _SUM_TOLERANCE
+        sums = np.abs(scored.sum(axis=1) - 1) <= _SUM_TOLERANCE * len(self.labels)
         return self.kind == "score" or bool(sums.all())
 
     def only(self, chosen: Flags) -> "Predictions":

@@ -66,7 +66,8 @@ def choose(
 ) -> Points:
     """Choose thresholds for every label on these cases.
 
-    A label with one class only among them gets none.
+    A label with one class only among them gets none, nor one where a rule is met by no
+    probability: so many healthy cases have 1 that even that calls too many.
 
     Args:
         predictions: The cases that decide.
@@ -86,8 +87,8 @@ def choose(
                 threshold = threshold_by(rule, truth, score)
             except UndefinedMetricError:
                 continue
-            if predictions.kind == "probability":
-                threshold = min(threshold, 1.0)
+            if predictions.kind == "probability" and threshold > 1:
+                continue
             name = name_of(rule)
             points.append(Point(name, rule, threshold, chosen_on, is_optimistic))
         found[label] = tuple(points)

@@ -175,6 +175,9 @@ def _labels(path: Path, header: list[str]) -> tuple[tuple[str, ...], str]:
         msg = f"{path} is no table of predictions, its header is {header}"
         raise DataError(msg, hint=hint)
     (prefix,) = kinds
+    if "" in truths:
+        msg = f"{path} has a column {_TRUTH!r} without a label"
+        raise DataError(msg, hint=hint)
     scored = [n.removeprefix(prefix) for n in header if n.startswith(prefix)]
     for label in truths:
         if label not in scored:
@@ -262,7 +265,7 @@ def _wrong_score(where: str, cell: str, value: float, kind: ScoreKind) -> DataEr
     """Return the error that says what is wrong with a score, and what to do."""
     expected = "a probability, 0 to 1" if kind == "probability" else "a finite number"
     hint = ""
-    if not cell:
+    if not cell or math.isnan(value):
         hint = "A case without answer needs out_of_scope or error as its status."
     elif math.isfinite(value):
         hint = "If these are scores, no probabilities: --scores."

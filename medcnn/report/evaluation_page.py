@@ -14,7 +14,7 @@ from medcnn.evaluation import EVALUATION, Evaluation, read_evaluation, trust_wor
 from medcnn.evaluation.records import Estimate, LabelResult
 from medcnn.outputs import make_folder, write_whole
 from medcnn.report.checklist import answers, index
-from medcnn.report.markup import asset, policy
+from medcnn.report.markup import asset, policy, steady
 from medcnn.report.numbers import (
     count,
     estimate_words,
@@ -129,6 +129,7 @@ def _render(found: Evaluation, figures: _Figures, pictures: _Pictures) -> str:
         loader=PackageLoader("medcnn.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=steady,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -2,15 +2,34 @@
 
 import base64
 import hashlib
+import re
 from importlib import resources
+from typing import Any
 
-__all__ = ["asset", "policy"]
+__all__ = ["asset", "policy", "steady"]
+
+_STEERING = re.compile(
+    r"[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]"
+)
+"""Control characters, and those that turn the direction of all that follows."""
 
 
 def asset(name: str) -> str:
     """Return a file of the templates folder."""
     folder = resources.files("medcnn.report") / "templates"
     return (folder / name).read_text(encoding="utf-8")
+
+
+def steady(value: Any) -> Any:
+    """Return a text without characters that would steer what stands beside it.
+
+    A name from a table could otherwise turn round the sentence that it stands in.
+    """
+    return (
+        _STEERING.sub("\N{REPLACEMENT CHARACTER}", value)
+        if type(value) is str
+        else value
+    )
 
 
 def policy(style: str, script: str = "") -> str:
