@@ -1,5 +1,8 @@
 """Every network, 2-D and 3-D, in torch and exported."""
 
+import socket
+from urllib.request import urlopen
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -52,6 +55,20 @@ def _saved(network, folder):
     state = {k: v.contiguous() for k, v in network.state_dict().items()}
     save_file(state, folder / "weights.safetensors")
     return folder / "weights.safetensors"
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_network_is_built_without_reaching_for_anything_elsewhere(kind, monkeypatch):
+    def reached(*_, **__):
+        msg = "a network reaches out"
+        raise AssertionError(msg)
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, reached)
+    monkeypatch.setattr(socket, "getaddrinfo", reached)
+    with pytest.raises(AssertionError, match="reaches out"):
+        urlopen("http://127.0.0.1:9/weights.pth")  # so it would be noticed
+    assert _made(kind, 3).head.weight.isfinite().all()
 
 
 @pytest.mark.parametrize(("kind", "dims"), EVERY)
