@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from bundles import make_bundle
 from predicted import write_rows
+from scipy.special import softmax
+from sklearn.metrics import log_loss
 
 import medcnn
 from medcnn.assessment import Run
@@ -355,6 +357,40 @@ def test_two_classes_get_a_slope_and_an_intercept(table, bundle, tmp_path):
     assert told.probabilities["abnormal"] == pytest.approx(expected, abs=1e-3)
     assert told.probabilities["mass"] == pytest.approx(1 - expected, abs=1e-3)
     assert "1 less the probability of abnormal" in found.bundle.card()
+
+
+def test_more_classes_get_one_temperature_and_keep_their_order(table, tmp_path):
+    names = ("abnormal", "mass", "normal")
+    made = make_bundle(tmp_path / "three", labels=names)
+    classes = with_file(made, tmp_path, "notes.txt", b"", activation="softmax")
+    rows = [
+        {"path": f"{n}.png", "patient_id": f"p{n}", "label": names[n % 3]}
+        for n in range(60)
+    ]
+    rng = np.random.default_rng(3)
+    for n in range(60):
+        picture = rng.normal(60 + n % 3 * 60, 25, (40, 40)).clip(0, 255)
+        cv2.imwrite(str(tmp_path / f"{n}.png"), picture.astype(np.uint8))
+    data = write_rows(tmp_path / "three.csv", rows)
+
+    found = medcnn.calibrate(classes.path, data, output=tmp_path / "site", run=RUN)
+
+    spec, raw = found.bundle.spec, medcnn.Model.open(classes.path)
+    images = [medcnn.load(tmp_path / f"{n}.png") for n in range(60)]
+    logits = np.array([raw.answer(image)[0].logits for image in images], float)
+
+    def loss(heat):
+        return log_loss(np.arange(60) % 3, softmax(logits / heat, axis=1))
+
+    tried = np.geomspace(0.05, 20, 2000)
+    best = tried[np.argmin([loss(heat) for heat in tried])]
+    assert spec.calibration == ()
+    assert spec.temperature.value == pytest.approx(best, rel=0.01)
+    told = medcnn.Model.open(found.bundle.path).predict(images[7]).probabilities
+    wanted = softmax(logits[7] / spec.temperature.value)
+    assert [told[name] for name in names] == pytest.approx(wanted.tolist(), abs=1e-3)
+    assert f"temperature {spec.temperature.value:.3f}" in found.bundle.card()
+    assert {point.label for point in spec.operating_points} == set(names)
 
 
 def test_a_temperature_is_for_classes_only(bundle):

@@ -38,7 +38,7 @@ def line(corners):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(places, places), min_size=1, max_size=60))
+@given(st.lists(st.tuples(places, places), min_size=1, max_size=20))
 def test_no_corner_moves_by_more_than_half_a_tenth_of_a_point(corners):
     path = ET.fromstring(compact(line(corners).encode())).find(f"{SPACE}path")  # noqa: S314 - our own
 
@@ -47,6 +47,43 @@ def test_no_corner_moves_by_more_than_half_a_tenth_of_a_point(corners):
     for corner in wanted:
         assert np.abs(got - corner).max(axis=1).min() <= 0.05 + 1e-6
     assert np.abs(got[-1] - wanted[-1]).max() <= 0.05 + 1e-6
+
+
+def distance(corner, path):
+    """Return how far a point is from a line of several corners."""
+    starts, chords = path[:-1], np.diff(path, axis=0)
+    squares = np.maximum((chords**2).sum(axis=1), 1e-12)
+    along = (((corner - starts) * chords).sum(axis=1) / squares).clip(0, 1)
+    return np.hypot(*(starts + along[:, None] * chords - corner).T).min()
+
+
+near = st.floats(-1, 1, allow_nan=False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(near, near), min_size=21, max_size=80), st.sampled_from([0.2, 5])
+)
+def test_a_line_of_many_corners_moves_by_no_more_than_a_quarter_of_a_point(steps, size):
+    corners = np.cumsum(size * np.array(steps), axis=0)
+    path = ET.fromstring(compact(line(corners).encode())).find(f"{SPACE}path")  # noqa: S314 - our own
+
+    got = points(path.get("d"))
+
+    assert len(got) <= len(corners)
+    least = 0.25 + 0.05 * 2**0.5 + 1e-6  # and half a tenth of rounding each way
+    if len(got) > 1:
+        assert max(distance(corner, got) for corner in corners) <= least
+    assert np.abs(got[-1] - corners[-1]).max() <= 0.05 + 1e-6
+
+
+def test_a_smooth_curve_of_many_corners_needs_few():
+    x = np.linspace(0, 300, 301)
+    curve = np.stack([x, 200 * np.exp(-x / 80)], axis=1)
+
+    path = ET.fromstring(compact(line(curve).encode())).find(f"{SPACE}path")  # noqa: S314 - our own
+
+    assert len(points(path.get("d"))) < 30
 
 
 def test_words_are_kept_to_the_letter():
