@@ -133,7 +133,13 @@ class Heatmap:
         Of several that are equally high it is the one nearest to their middle, so that
         the order in which a file keeps its voxels does not choose.
         """
-        highest = np.argwhere(self.array == self.array.max())
+        most = self.array.max()
+        if most == self.array.min():  # all alike: the middle, and no list of all voxels
+            low = [(n - 1) // 2 for n in self.array.shape]
+            around = np.ones([2 - n % 2 for n in self.array.shape])
+            highest = np.argwhere(around) + low
+        else:
+            highest = np.argwhere(self.array == most)
         affine = np.eye(4) if self.geometry is None else self.geometry.affine
         places = highest @ affine[:3, :3].T
         far = np.linalg.norm(places - places.mean(axis=0), axis=1)

@@ -1,5 +1,6 @@
 """Bring arrays to another size, and carry maps back to the grid they came from."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -88,14 +89,7 @@ def resample_onto(
         order=1,
         mode="nearest",
     )
-    inside = np.ones(shape, dtype=bool)
-    corners = np.indices(shape, sparse=True)
-    for axis in range(3):
-        place = to_values[axis, 3] + sum(
-            to_values[axis, n] * corners[n] for n in range(3)
-        )
-        inside &= (place >= -0.5 - 1e-6) & (place <= values.shape[axis] - 0.5 + 1e-6)
-    return np.asarray(np.where(inside, looked_up, 0), dtype=np.float32)
+    return _cleared(looked_up, values.shape, to_values)
 
 
 def _resample_plane(
@@ -116,9 +110,29 @@ def _resample_plane(
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=0,
     )
-    i, j = np.indices(shape[:2], sparse=True)
-    inside = np.ones(shape[:2], dtype=bool)
-    for axis in range(2):
-        place = to_values[axis, 0] * i + to_values[axis, 1] * j + to_values[axis, 3]
-        inside &= (place >= -0.5 - 1e-6) & (place <= plane.shape[axis] - 0.5 + 1e-6)
+    return _cleared(looked_up, plane.shape, to_values)
+
+
+def _cleared(
+    looked_up: npt.NDArray[np.float32], size: tuple[int, ...], to_values: FloatArray
+) -> npt.NDArray[np.float32]:
+    """Put 0 where the values, of `size`, do not reach; nothing is done if they do."""
+    ends = np.meshgrid(*((0, n - 1) for n in looked_up.shape), indexing="ij")
+    if _reached(ends, size, to_values).all():  # affine: what holds at corners holds
+        return np.asarray(looked_up, dtype=np.float32)
+    places = np.indices(looked_up.shape, sparse=True)
+    inside = _reached(places, size, to_values)
     return np.asarray(np.where(inside, looked_up, 0), dtype=np.float32)
+
+
+def _reached(
+    places: Sequence[npt.NDArray[np.int_]], size: tuple[int, ...], to_values: FloatArray
+) -> npt.NDArray[np.bool_]:
+    """Say which voxels lie within half a voxel of the values' border."""
+    inside: npt.NDArray[np.bool_] = np.array(True)
+    for axis, count in enumerate(size):
+        place = to_values[axis, 3] + sum(
+            to_values[axis, n] * along for n, along in enumerate(places)
+        )
+        inside = inside & (place >= -0.5 - 1e-6) & (place <= count - 0.5 + 1e-6)
+    return inside

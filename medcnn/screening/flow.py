@@ -222,7 +222,7 @@ class Flow:
             band=band,
             prediction=prediction,
             identity=reading.identity,
-            heatmap=f"{HEATMAPS}/{stem}.png" if is_painted else "",
+            heatmap=f"{HEATMAPS}/{stem}.jpg" if is_painted else "",
             thumbnail=thumbnail,
             acquisition=reading.acquisition,
         )

@@ -1,5 +1,7 @@
 """Pictures of what moved a score, on one scale for every image of a run."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,12 @@ __all__ = ["HeatPainter"]
 
 _OPACITY = 0.6
 _STOPS = 9
+_JPEG = (
+    cv2.IMWRITE_JPEG_QUALITY,
+    92,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,  # colour as sharp as the grey below it
+)
 _ABOVE_FLAG = (
     "Colour begins where an image that looked like this spot all over would just reach "
     "the flag threshold, and is full at {span:.3g} log-odds more than that."
@@ -77,11 +85,40 @@ class HeatPainter:
         return self._scale.levels(small, relevance.size)
 
     def paint(self, picture: bytes, levels: npt.NDArray[np.float32]) -> bytes:
-        """Lay levels, (columns, rows), over a JPEG picture; return a PNG."""
+        """Lay levels, (columns, rows), over a JPEG picture; return a JPEG.
+
+        It is coded as the pictures of a run are, several times as fast as a PNG and a
+        quarter of its size. Where nothing is hot the picture itself is returned.
+        """
+        if not levels.any():
+            return picture
         coded = np.frombuffer(picture, np.uint8)
-        bgr = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-        layer = heat_layer(np.ascontiguousarray(levels.T), top=self._scale.span)
-        rgb = np.asarray(bgr, np.uint8)[..., ::-1]
-        mixed = lay_over(rgb, layer, opacity=_OPACITY)
-        flat = np.ascontiguousarray(mixed[..., ::-1])
-        return bytes(cv2.imencode(".png", flat, (cv2.IMWRITE_PNG_COMPRESSION, 3))[1])
+        below = np.asarray(cv2.imdecode(coded, cv2.IMREAD_UNCHANGED), np.uint8)
+        shares = np.ascontiguousarray(levels.T)
+        if below.ndim == 2:
+            hot = cv2.convertScaleAbs(shares, alpha=255 / self._scale.span)
+            mixed = _over_grey(below, np.asarray(hot, np.uint8))
+        else:
+            layer = heat_layer(shares, top=self._scale.span)
+            mixed = lay_over(below[..., ::-1], layer, opacity=_OPACITY)[..., ::-1]
+        return bytes(cv2.imencode(".jpg", np.ascontiguousarray(mixed), _JPEG)[1])
+
+
+def _over_grey(
+    grey: npt.NDArray[np.uint8], hot: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """Lay heat, 0 to 255, over a grey picture by looking both up; return BGR."""
+    place = (hot.astype(np.uint16) << 8) | grey
+    mixed = np.take(_colours(), place).view(np.uint8).reshape(*grey.shape, 4)
+    return np.asarray(cv2.cvtColor(mixed, cv2.COLOR_BGRA2BGR), np.uint8)
+
+
+@cache
+def _colours() -> npt.NDArray[np.uint32]:
+    """Return the colour, four bytes BGRA, of each heat times 256 plus each grey."""
+    ramp = np.arange(256, dtype=np.float32)
+    layer = heat_layer(np.repeat(ramp[:, None], 256, axis=1), top=255)
+    greys = np.broadcast_to(ramp.astype(np.uint8)[None, :, None], (256, 256, 3))
+    bgra = np.zeros((256, 256, 4), np.uint8)
+    bgra[..., :3] = lay_over(greys, layer, opacity=_OPACITY)[..., ::-1]
+    return bgra.reshape(-1).view(np.uint32)

@@ -76,7 +76,7 @@ class WorklistRow:
         ood_score: Distance from the training images; None where not measured.
         reason: Why it is out of scope or an error; empty if ok.
         patient_id: As the file says; empty if it does not. So are the three UIDs.
-        heatmap: Overlay below the output folder, such as "heatmaps/3f....png", or "".
+        heatmap: Overlay below the output folder, such as "heatmaps/3f....jpg", or "".
         model: Name of the bundle.
         model_sha256: Checksum of its weights.
         thumbnail: Small picture below the output folder, or "". The heatmap, where
