@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from medcnn.errors import DataError, GeometryError
@@ -19,7 +20,7 @@ from medcnn.preprocessing import (
     Resize,
     Window,
 )
-from medcnn.preprocessing.resample import resize
+from medcnn.preprocessing.resample import resample_onto, resize
 
 
 def _volume(seed, shape=(12, 10, 8)):
@@ -227,3 +228,32 @@ def test_steps_survive_json_and_unknown_keys_are_refused():
     broken["steps"][0]["code"] = "import os"
     with pytest.raises(ValidationError, match="code"):
         Preprocessing.model_validate(broken)
+
+
+@pytest.mark.parametrize("coarse", [(5, 7, 1), (4, 3, 6), (1, 5, 4), (70, 40, 1)])
+@pytest.mark.parametrize("seed", range(4))
+def test_values_along_the_axes_are_looked_up_where_each_voxel_lies(coarse, seed):
+    rng = np.random.default_rng(seed)
+    values = rng.uniform(0, 1, coarse).astype(np.float32)
+    turn = rng.permutation(2 if coarse[2] == 1 else 3)
+    order = (*turn, 2) if coarse[2] == 1 else tuple(turn)
+    shape = tuple(1 if coarse[n] == 1 else int(rng.integers(9, 30)) for n in order)
+    way = np.zeros((4, 4))
+    way[3, 3] = 1
+    for voxel, axis in enumerate(order):
+        step = (coarse[axis] / shape[voxel]) * rng.uniform(0.8, 1.5)
+        forth = coarse[axis] == 1 or rng.random() < 0.5
+        way[axis, voxel] = 1 if coarse[axis] == 1 else (step if forth else -step)
+        way[axis, 3] = 0 if forth else coarse[axis] - 1
+        way[axis, 3] += 0 if coarse[axis] == 1 else rng.uniform(-1, 1)
+    places = way[:3, :3] @ np.indices(shape).reshape(3, -1) + way[:3, 3:]
+    ends = np.array(coarse)[:, None] - 0.5
+    inside = ((places > -0.5) & (places < ends)).all(axis=0)
+    near = np.clip(places, 0, np.array(coarse)[:, None] - 1)
+    oracle = ndimage.map_coordinates(values, near, order=1) * inside
+
+    found = resample_onto(values, shape, way)
+
+    assert 0 < inside.sum() < inside.size or coarse == (1, 5, 4)
+    bound = 1e-5 if max(coarse) <= 64 else 0.02  # OpenCV's 32 steps of a pixel
+    assert np.abs(found.ravel() - oracle).max() < bound

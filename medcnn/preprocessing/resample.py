@@ -13,6 +13,12 @@ __all__ = ["resample_onto", "resize"]
 Values = npt.NDArray[Any]
 FloatArray = npt.NDArray[Any]
 
+_PARALLEL = 1e-9
+"""Voxels along another axis for each voxel, below which two grids are parallel."""
+
+_COARSE = 64, 128
+"""Longest side of a plane's and a volume's values for which products are faster."""
+
 _CV2_DTYPES = (np.uint8, np.uint16, np.int16, np.float32)
 
 
@@ -79,7 +85,12 @@ def resample_onto(
     Returns:
         (I, J, K); the nearest value within half a voxel of the border, 0 beyond.
     """
-    if shape[2] == 1 and values.shape[2] == 1:
+    is_plane = shape[2] == 1 and values.shape[2] == 1
+    if max(values.shape) <= (_COARSE[0] if is_plane else _COARSE[1]):
+        along = np.abs(to_values[:3, :3]) > _PARALLEL
+        if (along.sum(axis=0) == 1).all() and (along.sum(axis=1) == 1).all():
+            return _along_axes(values, shape, to_values)
+    if is_plane:
         return _resample_plane(values[..., 0], shape, to_values)[..., None]
     looked_up = ndimage.affine_transform(
         values,
@@ -90,6 +101,33 @@ def resample_onto(
         mode="nearest",
     )
     return _cleared(looked_up, values.shape, to_values)
+
+
+def _along_axes(
+    values: npt.NDArray[np.float32],
+    shape: tuple[int, int, int],
+    to_values: FloatArray,
+) -> npt.NDArray[np.float32]:
+    """Do it axis after axis, as three matrix products: many times as fast."""
+    order = np.abs(to_values[:3, :3]).argmax(axis=0)  # the values' axis for each voxel's
+    x, y, z = (
+        _shares(shape[n], values.shape[axis], *to_values[axis, [n, 3]])
+        for n, axis in enumerate(order)
+    )
+    if shape[2] == 1 and values.shape[2] == 1:
+        z = np.ones((1, 1), np.float32)  # a picture has no place across
+    turned = values.transpose(order).astype(np.float32, copy=False)
+    wide = y @ (turned @ z.T)  # (A, J, K), small still
+    found = x @ wide.reshape(len(wide), -1)
+    return np.asarray(found.reshape(shape), dtype=np.float32)
+
+
+def _shares(count: int, size: int, step: float, begin: float) -> FloatArray:
+    """Return what each of `size` values adds to each of `count` voxels of a row."""
+    place = begin + step * np.arange(count)
+    inside = (place >= -0.5 - 1e-6) & (place <= size - 0.5 + 1e-6)
+    apart = np.abs(np.clip(place, 0, size - 1)[:, None] - np.arange(size))
+    return np.where(inside[:, None], np.maximum(1 - apart, 0), 0).astype(np.float32)
 
 
 def _resample_plane(
@@ -129,7 +167,7 @@ def _reached(
     places: Sequence[npt.NDArray[np.int_]], size: tuple[int, ...], to_values: FloatArray
 ) -> npt.NDArray[np.bool_]:
     """Say which voxels lie within half a voxel of the values' border."""
-    inside: npt.NDArray[np.bool_] = np.array(True)
+    inside: npt.NDArray[np.bool_] = np.ones((), np.bool_)
     for axis, count in enumerate(size):
         place = to_values[axis, 3] + sum(
             to_values[axis, n] * along for n, along in enumerate(places)
