@@ -2,8 +2,9 @@
 
 from medcnn.explanation.cam import heatmap_of
 from medcnn.explanation.methods import METHODS, Method
+from medcnn.explanation.settings import Settings
 from medcnn.explanation.shown import Shown, shown
-from medcnn.explanation.surface import Explained, Explainer, Settings, explain
+from medcnn.explanation.surface import Explained, Explainer, explain
 
 __all__ = [
     "METHODS",

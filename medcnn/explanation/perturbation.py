@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from medcnn.errors import DataError
 from medcnn.preprocessing.resample import resize
 
 __all__ = ["Ask", "Progress", "grey", "occlusion", "score_cam"]
@@ -53,20 +54,15 @@ def occlusion(
         (L, ...) on the tensor's grid, of both signs: the mean over the windows that
         cover a pixel of score of the image less score without the window.
 
+    Raises:
+        DataError: If the windows do not suit the image.
+
     References:
         [1] Zeiler & Fergus, Visualizing and understanding convolutional networks,
             ECCV 2014.
     """
     shape = tensor.shape[1:]
-    parts = _WINDOWS[len(shape)]
-    sides = window or tuple(max(1, round(n / parts)) for n in shape)
-    sides = tuple(min(a, b) for a, b in zip(sides, shape, strict=True))
-    steps = stride or tuple(max(1, n // 2) for n in sides)
-    starts = [_starts(n, w, s) for n, w, s in zip(shape, sides, steps, strict=True)]
-    places = [
-        tuple(slice(a, a + w) for a, w in zip(corner, sides, strict=True))
-        for corner in itertools.product(*starts)
-    ]
+    places = _windows(shape, window, stride)
     hidden = grey(tensor)
 
     def images() -> Iterator[F32]:
@@ -133,6 +129,34 @@ def score_cam(
     flat = weights @ features.reshape(len(features), -1)
     positive = np.asarray(np.maximum(flat, 0), dtype=np.float32)
     return positive.reshape(-1, *features.shape[1:])
+
+
+def _windows(
+    shape: tuple[int, ...],
+    window: tuple[int, ...] | None,
+    stride: tuple[int, ...] | None,
+) -> list[tuple[slice, ...]]:
+    """Return where the windows lie; together they cover the image.
+
+    Raises:
+        DataError: If they have other axes than the image, or leave gaps.
+    """
+    parts = _WINDOWS[len(shape)]
+    sides = tuple(window or (max(1, round(n / parts)) for n in shape))
+    steps = tuple(stride or (max(1, n // 2) for n in sides))
+    msg = f"window={window} and stride={stride} do not suit an image of {shape}: "
+    if not len(sides) == len(steps) == len(shape):
+        msg += f"expected {len(shape)} numbers each"
+        raise DataError(msg)
+    if any(step > side for step, side in zip(steps, sides, strict=True)):
+        msg += "a stride longer than the window leaves gaps"
+        raise DataError(msg)
+    sides = tuple(min(a, b) for a, b in zip(sides, shape, strict=True))
+    starts = [_starts(n, w, s) for n, w, s in zip(shape, sides, steps, strict=True)]
+    return [
+        tuple(slice(a, a + w) for a, w in zip(corner, sides, strict=True))
+        for corner in itertools.product(*starts)
+    ]
 
 
 def _starts(size: int, window: int, step: int) -> list[int]:

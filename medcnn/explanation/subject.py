@@ -173,9 +173,15 @@ class ModuleSubject:
         """Ask once, so that the number of scores is known; return them, (L,).
 
         Raises:
-            DataError: If it is not that of the names that were given.
+            DataError: If it is not that of the names that were given, or the module
+                cannot take such an image.
         """
-        scores = next(self.scores([tensor]))
+        try:
+            scores = next(self.scores([tensor]))
+        except (RuntimeError, ValueError, IndexError) as error:
+            msg = f"{self.name} cannot take an image of {tensor.shape}, its channels"
+            msg += f" first: {error}"
+            raise DataError(msg) from error
         if not self.labels:
             self.labels = tuple(str(n) for n in range(len(scores)))
         if len(self.labels) != len(scores):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, Unpack, overload
+from typing import Any, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -10,49 +10,16 @@ import numpy.typing as npt
 from medcnn.errors import DataError, GeometryError
 from medcnn.explanation import relevance
 from medcnn.explanation.methods import Method, method_named
-from medcnn.explanation.perturbation import Progress
+from medcnn.explanation.settings import Settings, check_settings, refuse_module_settings
 from medcnn.explanation.subject import BundleSubject, ModuleSubject, gradients
 from medcnn.image import Image
 from medcnn.model import Model
-from medcnn.preprocessing import Prepared, Preprocessing
+from medcnn.preprocessing import Prepared
 from medcnn.results import Heatmap, Prediction
 
 __all__ = ["Explained", "Explainer", "Settings", "explain"]
 
 F32 = npt.NDArray[np.float32]
-
-
-class Settings(TypedDict, total=False):
-    """What `explain` takes besides; each has a default.
-
-    Attributes:
-        batch: Images that are held at once; 8.
-        progress: Told (done, total) by methods that ask the network many times.
-        window: Occlusion: its sides in pixels of the network.
-        stride: Occlusion: from one window to the next.
-        steps: Integrated gradients: points on the way; 32.
-        samples: SmoothGrad: noisy copies; 16.
-        noise: SmoothGrad: the noise's share of the image's range; 0.15.
-        seed: SmoothGrad: of the noise; 0.
-        labels: A module's: names of its scores; by default "0", "1", ...
-        activation: A module's: "softmax" if its classes exclude each other.
-        preprocessing: A module's: the steps that turn an Image into what it sees.
-        tensor: A module's: what it sees of the Image, (C, rows, columns) or (C,
-            slices, rows, columns), if it lies on all of it.
-    """
-
-    batch: int
-    progress: Progress | None
-    window: tuple[int, ...]
-    stride: tuple[int, ...]
-    steps: int
-    samples: int
-    noise: float
-    seed: int
-    labels: Sequence[str]
-    activation: Literal["sigmoid", "softmax"]
-    preprocessing: Preprocessing
-    tensor: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +62,8 @@ class Explainer:
         settings: See `Settings`.
 
     Raises:
-        DataError: If there is no such method, or the method takes no layer.
+        DataError: If there is no such method, the method takes no layer, or a setting
+            has no such value.
         TypeError: If the model is neither, or a setting is unknown.
     """
 
@@ -107,17 +75,14 @@ class Explainer:
         layer: str | None = None,
         **settings: Unpack[Settings],
     ) -> None:
-        unknown = set(settings) - set(Settings.__annotations__)
-        if unknown:
-            msg = f"unknown settings {sorted(unknown)}"
-            raise TypeError(msg)
+        check_settings(settings)
         self._settings, self._layer = settings, layer
         self._method = None if method == "auto" else method_named(method)
         if self._method is not None and layer is not None:
             _refuse_layer(self._method, layer)
         self._model = model if isinstance(model, Model) else None
         if self._model is not None:
-            _refuse_module_settings(settings)
+            refuse_module_settings(settings)
             self._subject: Any = BundleSubject(self._model)
         elif gradients().is_module(model):
             self._subject = ModuleSubject(
@@ -230,6 +195,9 @@ class Explainer:
         if labels is None:
             return (main,)
         wanted = tuple(str(label) for label in labels)
+        if not wanted:
+            msg = f"no label is asked for; {self._subject.name} has {have}"
+            raise DataError(msg)
         if wanted == ("all",) and "all" not in have:
             return tuple(have)
         for label in wanted:
@@ -326,18 +294,6 @@ def _refuse_layer(method: Method, layer: str) -> None:
         raise DataError(msg)
 
 
-def _refuse_module_settings(settings: Settings) -> None:
-    """Refuse what a bundle says itself.
-
-    Raises:
-        DataError: If it is among the settings.
-    """
-    own = {"labels", "activation", "preprocessing", "tensor"} & set(settings)
-    if own:
-        msg = f"{', '.join(sorted(own))} are for a torch module; a model has its own"
-        raise DataError(msg)
-
-
 def _seen_by_module(
     image: Any, settings: Settings, dims: int | None
 ) -> tuple[Prepared, Any]:
@@ -378,6 +334,9 @@ def _as_tensor(given: Any, dims: int | None) -> F32:
     """
     values = given.detach().float().cpu().numpy() if hasattr(given, "detach") else given
     array = np.asarray(values, np.float32)
+    if not array.size:
+        msg = f"an image of {array.shape} has no pixels"
+        raise GeometryError(msg)
     if dims is not None and array.ndim == dims + 2 and len(array) == 1:
         array = array[0]
     if array.ndim not in ({3, 4} if dims is None else {dims + 1}):

@@ -10,7 +10,7 @@ from captum.attr import IntegratedGradients, NoiseTunnel, Saliency
 from torch import nn
 
 from medcnn.gradients.passes import centred, finite
-from medcnn.gradients.state import logits_of, to_batch
+from medcnn.gradients.state import dtype_of, logits_of, to_batch
 
 __all__ = ["Score", "integrated_gradients", "smoothgrad"]
 
@@ -35,7 +35,8 @@ class Score:
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """Return the scores of all labels, (B, L)."""
-        logits = logits_of(self.module(batch), len(batch))
+        seen = batch.to(dtype_of(self.module, batch))  # noise is float32 in any case
+        logits = logits_of(self.module(seen), len(batch))
         return centred(logits) if self.centre else logits
 
 

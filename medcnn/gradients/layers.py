@@ -134,7 +134,13 @@ def trace(module: nn.Module, batch: torch.Tensor) -> Trace:
     Args:
         module: In evaluation mode.
         batch: (B, C, rows, columns) or (B, C, slices, rows, columns).
+
+    Raises:
+        DataError: If it is compiled, so that nobody can watch.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        msg = f"{type(module).__name__} is compiled: its layers cannot be watched"
+        raise DataError(msg, hint=f"Give the module as it was before. {_OTHERS}")
     with _Watch(module, batch) as watch, torch.no_grad():
         logits = logits_of(module(batch), len(batch))
     layers = tuple(watch.layers.values())

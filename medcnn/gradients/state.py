@@ -11,7 +11,15 @@ from torch import nn
 
 from medcnn.errors import DataError
 
-__all__ = ["device_of", "dims_of", "is_module", "logits_of", "to_batch", "undisturbed"]
+__all__ = [
+    "device_of",
+    "dims_of",
+    "dtype_of",
+    "is_module",
+    "logits_of",
+    "to_batch",
+    "undisturbed",
+]
 
 
 def is_module(thing: object) -> bool:
@@ -69,12 +77,19 @@ def dims_of(module: nn.Module) -> int | None:
 
 def to_batch(module: nn.Module, tensors: npt.NDArray[np.float32]) -> torch.Tensor:
     """Return (B, C, ...) on the module's device, in its weights' precision."""
-    first = _first_weight(module)
     batch = torch.from_numpy(np.array(tensors, np.float32))
-    if first is None:
-        return batch
-    dtype = first.dtype if first.is_floating_point() else batch.dtype
-    return batch.to(device=first.device, dtype=dtype)
+    return batch.to(device=device_of(module), dtype=dtype_of(module, batch))
+
+
+def dtype_of(module: nn.Module, batch: torch.Tensor) -> torch.dtype:
+    """Return the precision of a module's weights; that of the batch if they have none.
+
+    Whole numbers, such as those of a quantised module, are none.
+    """
+    first = _first_weight(module)
+    if first is None or not first.is_floating_point():
+        return batch.dtype
+    return first.dtype
 
 
 def logits_of(output: Any, count: int) -> torch.Tensor:

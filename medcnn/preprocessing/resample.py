@@ -109,7 +109,9 @@ def _along_axes(
     to_values: FloatArray,
 ) -> npt.NDArray[np.float32]:
     """Do it axis after axis, as three matrix products: many times as fast."""
-    order = np.abs(to_values[:3, :3]).argmax(axis=0)  # the values' axis for each voxel's
+    order = np.abs(to_values[:3, :3]).argmax(
+        axis=0
+    )  # the values' axis for each voxel's
     x, y, z = (
         _shares(shape[n], values.shape[axis], *to_values[axis, [n, 3]])
         for n, axis in enumerate(order)
