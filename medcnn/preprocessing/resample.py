@@ -154,7 +154,7 @@ def _resample_plane(
 
 
 def _cleared(
-    looked_up: npt.NDArray[np.float32], size: tuple[int, ...], to_values: FloatArray
+    looked_up: Values, size: tuple[int, ...], to_values: FloatArray
 ) -> npt.NDArray[np.float32]:
     """Put 0 where the values, of `size`, do not reach; nothing is done if they do."""
     ends = np.meshgrid(*((0, n - 1) for n in looked_up.shape), indexing="ij")
