@@ -231,12 +231,21 @@ def test_a_plan_is_json_that_can_be_read_again():
         ("learning=3", "no such key"),
         ("optimiser.epochs=-1", "optimiser.epochs: .*greater than or equal to 1"),
         ("input.fit=crop", "input.fit"),
+        ("run.workers=-1", "run.workers.*greater than or equal to 0"),
+        ("input.shape=[0, 32]", "input.shape.0: .*greater than or equal to 1"),
         ("network.name.x=1", "no such key"),
     ],
 )
 def test_a_wrong_setting_is_refused_and_the_nearest_key_named(setting, words):
     with pytest.raises(RecipeError, match=words):
         parse_settings([setting])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_table_that_is_none_is_refused_whatever_is_put_into_it(order):
+    said = ["network.arguments=5", "network.arguments.width=4"][::order]
+    with pytest.raises(RecipeError, match=r"network\.arguments: .*dictionary"):
+        parse_settings(said)
 
 
 def test_settings_are_numbers_lists_tables_and_words():

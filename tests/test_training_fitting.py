@@ -14,6 +14,7 @@ from medcnn.training.fitting import (
     refuse_small_pictures,
     refuse_unfit,
 )
+from medcnn.training.planned import plan_training
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +45,33 @@ def test_a_recipe_that_fits_is_let_through(table):
         ({"report": opinion(column="rader")}, DataError, "no column 'rader'"),
         ({"report": opinion(label="blub")}, RecipeError, "second.label names 'blub'"),
         ({"operating_point": {"where": {"sight": "a"}}}, DataError, "'sight'"),
+        ({"select": {"label": "blub"}}, RecipeError, "select.label names 'blub'"),
+        ({"select": {"where": {"sight": "a"}}}, DataError, "'sight'"),
+        ({"sampling": {"column": "sight"}}, DataError, "no column 'sight'"),
         ({"selftest": "nowhere.png"}, RecipeError, "no such file"),
     ],
 )
 def test_what_is_used_last_is_looked_at_first(table, changes, kind, words):
     with pytest.raises(kind, match=words):
         refuse_unfit(recipe(**changes), table)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ([8, 32, 32], r"8 x 32 x 32 is for volumes, .* pictures .*\(rows, columns\)"),
+        ([32, 32], None),
+    ],
+)
+def test_an_input_of_other_dimensions_is_refused_by_the_plan_already(
+    table, shape, words
+):
+    said = {"labels": ["blob"], "input.shape": shape}
+    if words is None:
+        assert plan_training(table.source, settings=said).plan.recipe.input.dims == 2
+    else:
+        with pytest.raises(RecipeError, match=words):
+            plan_training(table.source, settings=said)
 
 
 def test_pictures_of_which_nothing_is_left_are_refused():

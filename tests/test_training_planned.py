@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -169,6 +170,27 @@ def test_an_estimate_is_measured_and_grows_with_the_epochs(blobs):
     assert one.seconds == pytest.approx(one.reading_seconds + one.epoch_seconds)
     assert ten.seconds == pytest.approx(ten.reading_seconds + 10 * ten.epoch_seconds)
     assert "measured" in one.words()
+
+
+def test_an_estimate_never_times_more_images_than_there_are(blobs, monkeypatch):
+    asked = []
+
+    def step(_network, images, *, half):
+        asked.append(len(images))
+        return 2.0
+
+    monkeypatch.setattr("medcnn.training.planned._step", step)
+    said = {**QUICK, "optimiser.batch_size": 100_000}
+    planned = plan_training(blobs, settings=said, device="cpu")
+    found = estimate(planned)
+    assert set(asked) == {planned.plan.fingerprint.to_learn} == {48}
+    assert (found.steps, found.step_seconds) == (1, 2.0)
+    more = planned.plan.fingerprint.model_copy(update={"cases": 1000, "splits": {}})
+    plan = planned.plan.model_copy(update={"fingerprint": more})
+    asked.clear()
+    found = estimate(replace(planned, plan=plan))
+    assert set(asked) == {64}
+    assert found.step_seconds == pytest.approx(2.0 * 850 / 64)
 
 
 def test_a_dry_run_prints_plan_and_time_and_writes_nothing(blobs, tmp_path):

@@ -96,7 +96,7 @@ class Input(Section):
         cache_bits: Bits of a value in the cache of decoded images, 8 or 16.
     """
 
-    shape: tuple[int, ...] = Field(default=(224, 224), min_length=2, max_length=3)
+    shape: tuple[Count, ...] = Field(default=(224, 224), min_length=2, max_length=3)
     fit: Fit = "letterbox"
     spacing_mm: tuple[float, ...] | None = None
     channels: Literal[1, 3] = 1
@@ -365,5 +365,5 @@ class Run(Section):
     devices: int = Field(default=1, ge=1)
     augment: Literal["auto", "device", "workers"] = "auto"
     compile: bool = False
-    workers: Literal["auto"] | int = "auto"
+    workers: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
     checkpoint_seconds: float = Field(default=120.0, ge=0)

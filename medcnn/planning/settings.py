@@ -68,8 +68,12 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
         *parents, name = key.split(".")
         holder = tree
         for parent in parents:
-            holder = holder.setdefault(parent, {})
-        holder[name] = value
+            inner = holder.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                break  # the schema refuses it
+            holder = inner
+        else:
+            holder[name] = value
     return tree
 
 

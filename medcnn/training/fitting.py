@@ -7,11 +7,13 @@ import torch
 from medcnn.dataset import CaseTable
 from medcnn.errors import OutputError, RecipeError
 from medcnn.networks import Classifier
+from medcnn.planning import Fingerprint
 from medcnn.planning.recipe import Recipe
 from medcnn.training.batches import side_shape
 
 __all__ = [
     "map_sizes",
+    "refuse_other_dims",
     "refuse_output_within",
     "refuse_small_pictures",
     "refuse_unfit",
@@ -21,8 +23,7 @@ __all__ = [
 def refuse_unfit(recipe: Recipe, table: CaseTable) -> None:
     """Refuse a recipe that names what the data or the disk do not hold.
 
-    Only what is used after the last epoch is looked at here: the rest is refused where
-    it is used first.
+    What is used late is looked at here, so that it is refused before images are read.
 
     Raises:
         DataError: If a column is named that is not there.
@@ -32,8 +33,12 @@ def refuse_unfit(recipe: Recipe, table: CaseTable) -> None:
     extra = report.extra_truth
     for column in (*report.subgroups, *(part.column for part in extra.values())):
         table.column(column)
-    table.matching(recipe.operating_point.where or {})
-    named = {"report.labels": report.labels} | {
+    if recipe.sampling.column is not None:
+        table.column(recipe.sampling.column)
+    for where in (recipe.operating_point.where, recipe.select.where):
+        table.matching(where or {})
+    chosen = () if recipe.select.label is None else (recipe.select.label,)
+    named = {"report.labels": report.labels, "select.label": chosen} | {
         f"report.extra_truth.{name}.label": (part.label,)
         for name, part in extra.items()
         if part.label is not None
@@ -47,6 +52,22 @@ def refuse_unfit(recipe: Recipe, table: CaseTable) -> None:
     if recipe.selftest is not None and not recipe.selftest.is_file():
         msg = f"selftest names {recipe.selftest}, and there is no such file"
         raise RecipeError(msg, hint="The path is taken relative to the recipe.")
+
+
+def refuse_other_dims(recipe: Recipe, found: Fingerprint) -> None:
+    """Refuse an input of pictures for volumes, and of volumes for pictures.
+
+    Raises:
+        RecipeError: If they do not go together.
+    """
+    if recipe.input.dims == found.dims:
+        return
+    kinds = {2: "pictures", 3: "volumes"}
+    shape = " x ".join(map(str, recipe.input.shape))
+    msg = f"input.shape {shape} is for {kinds[recipe.input.dims]}, "
+    msg += f"and the images are {kinds[found.dims]}"
+    meant = {2: "(rows, columns)", 3: "(slices, rows, columns)"}[found.dims]
+    raise RecipeError(msg, hint=f"Of {kinds[found.dims]} it is {meant}.")
 
 
 def refuse_output_within(data: Path, output: Path) -> None:

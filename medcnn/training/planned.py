@@ -26,6 +26,7 @@ from medcnn.planning import (
     read_recipe,
 )
 from medcnn.training.devices import half_precision
+from medcnn.training.fitting import refuse_other_dims, refuse_unfit
 
 __all__ = [
     "Estimate",
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 _TIMED_STEPS = 3
+_TIMED_IMAGES = 64
+"""More images in a step are counted as so many times the time of these."""
+
 _LOOKED_AT = 1 / 3
 """Time to judge a case by the time to learn from it: no way back."""
 
@@ -183,6 +187,8 @@ def plan_wishes(wishes: Wishes) -> Planned:
     wanted = said.get("run.precision", first.run.precision)
     machine = _machine(place, wanted, math.prod(found.sizes.median))
     plan = make_plan(found, machine, recipe=wishes.given, settings=said)
+    refuse_other_dims(plan.recipe, found)
+    refuse_unfit(plan.recipe, table)
     return Planned(table, plan, place)
 
 
@@ -193,7 +199,7 @@ def estimate(planned: Planned) -> Estimate:
     """
     plan, place = planned.plan, torch.device(planned.device)
     recipe, found = plan.recipe, plan.fingerprint
-    size = recipe.optimiser.batch_size
+    size = min(recipe.optimiser.batch_size, max(found.to_learn, 1))
     network = build(
         recipe.network.name,
         dims=recipe.input.dims,
@@ -204,10 +210,11 @@ def estimate(planned: Planned) -> Estimate:
     ).to(place)
     kind, shape_cells = place.type, math.prod(recipe.input.shape)
     half = half_precision(kind, recipe.run.precision, shape_cells)
-    shape = (size, recipe.input.channels, *recipe.input.shape)
+    timed = min(size, _TIMED_IMAGES)
+    shape = (timed, recipe.input.channels, *recipe.input.shape)
     images = torch.rand(shape, device=place)
     taken = [_step(network, images, half=half) for _ in range(_TIMED_STEPS + 1)]
-    step = sum(taken[1:]) / _TIMED_STEPS
+    step = sum(taken[1:]) / _TIMED_STEPS * size / timed
     steps = max(1, found.to_learn // size)
     held = found.splits.get("val", 0) or round(found.to_learn * recipe.val_share)
     epoch = step * steps + step / size * held * _LOOKED_AT

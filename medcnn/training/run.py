@@ -24,11 +24,7 @@ from medcnn.planning import Plan, Recipe, parse_settings
 from medcnn.training.claim import claim, work_folder
 from medcnn.training.devices import crowd_for, fabric_for
 from medcnn.training.finish import finish
-from medcnn.training.fitting import (
-    refuse_output_within,
-    refuse_small_pictures,
-    refuse_unfit,
-)
+from medcnn.training.fitting import refuse_output_within, refuse_small_pictures
 from medcnn.training.loop import LAST, Loop
 from medcnn.training.material import Material
 from medcnn.training.members import Folds, Member, Trained, members
@@ -128,7 +124,6 @@ def _ready(wishes: Wishes, *, allow_leak: bool) -> _Ready:
     """Plan, and refuse what can be refused before images are decoded."""
     planned = plan_wishes(wishes)
     table = planned.table
-    refuse_unfit(planned.plan.recipe, table)
     hashes = content_hashes(table)
     refuse_early(table, hashes, allow_leak=allow_leak)
     return _Ready(planned.plan, hashes, data_sha256(table, hashes))

@@ -37,7 +37,8 @@ def agree(fabric: Fabric, find: Callable[[], Found]) -> Found:
         find: What the first process calls; the others do not.
 
     Raises:
-        MedcnnError: In every process, if it raises one in the first.
+        MedcnnError: In every process, if it raises one in the first; of any other
+            error the first raises it as it is, and the others are told its words.
     """
     if fabric.world_size == 1:
         return find()
@@ -46,6 +47,9 @@ def agree(fabric: Fabric, find: Callable[[], Found]) -> Found:
             found = find()
         except MedcnnError as error:
             dist.broadcast_object_list([None, (error.message, error.hint)], src=0)
+            raise
+        except Exception as error:
+            dist.broadcast_object_list([None, (_words(error), "")], src=0)
             raise
         dist.broadcast_object_list([found, None], src=0)
         return found
@@ -103,11 +107,11 @@ class Failures:
             raise
         except RuntimeError as error:
             if not any(word in str(error) for word in _BROKEN):
-                self._tell(MedcnnError(f"{type(error).__name__}: {error}"))
+                self._tell(MedcnnError(_words(error)))
                 raise
             self._raise_what_others_told(error)
         except Exception as error:
-            self._tell(MedcnnError(f"{type(error).__name__}: {error}"))
+            self._tell(MedcnnError(_words(error)))
             raise
         finally:
             over.set()
@@ -160,6 +164,11 @@ class Failures:
                 sys.stderr.write(f"medcnn: {told.message}\n")
                 sys.stderr.flush()
                 os._exit(1)
+
+
+def _words(error: Exception) -> str:
+    """Return what kind of error it is, and what it says."""
+    return f"{type(error).__name__}: {error}"
 
 
 def _said(rank: int, world: int, message: str) -> str:
