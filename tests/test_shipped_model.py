@@ -59,3 +59,22 @@ def test_the_readme_gives_the_bundles_figures(
     figures = f"| {counts} | {score.auroc:.3f} ({low:.3f} to {high:.3f}) |"
     lines = (repository / "README.md").read_text(encoding="utf-8").splitlines()
     assert any(x.startswith(f"| `{label}` |") and x.endswith(figures) for x in lines)
+
+
+def test_the_trust_page_is_of_this_model_and_the_card_repeats_it(bundle, repository):
+    page = (repository / "docs" / "trust.md").read_text(encoding="utf-8")
+    model, _, table, *_ = page.split("<!-- measured: begin -->")[1].split("\n\n")
+    weights = bundle.spec.files["weights.safetensors"][:12]
+    assert f"`chest-xray` {bundle.spec.version}, weights `{weights}`" in model
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines()[2:]]
+    found = {label: cells for label, *cells in rows}
+    (low, high) = found["abnormal"][1].partition("(")[2].rstrip(")").split(" to ")
+    centre = found["abnormal"][2]
+    facts = [f"them ({low} to {high}; the image's centre in {centre})"]
+    facts += [f"of `lung_opacity` in {found['lung_opacity'][1]}"]
+    for label in ("effusion", "nodule_or_mass"):
+        facts.append(f"of `{label}` in {found[label][1].partition(' ')[0]}")
+    words = " ".join(bundle.card().split())
+    assert [fact for fact in facts if fact not in words] == []
+    better = {label for label, cells in found.items() if cells[-1].startswith("better")}
+    assert found.keys() - better == {"cardiomegaly", "pneumothorax"}
