@@ -23,8 +23,9 @@ from medcnn.report.evaluation_page import write_evaluation_report
 HOSTILE = '<script>alert("x")</script>'
 
 
-def page_of(folder, predictions):
-    design = Design(split="all", settings=Settings(bootstrap=50))
+def page_of(folder, predictions, *, thresholds=()):
+    settings = Settings(bootstrap=50)
+    design = Design(split="all", settings=settings, thresholds=thresholds)
     write_evaluation(evaluate_predictions(predictions, design), folder / EVALUATION)
     return write_evaluation_report(folder).read_text(encoding="utf-8")
 
@@ -138,6 +139,16 @@ def test_odd_cases_give_a_page_without_nan(tmp_path, case):
 
     assert not re.search(r"\bnan\b|\binf\b|None", re.sub(r"base64,[^\"]+", "", page))
     assert "Limits and methods" in page
+
+
+def test_false_alarms_are_listed_where_nobody_is_ill(tmp_path):
+    healthy = {"truth": np.zeros((12, 1)), "score": np.linspace(0, 1, 12)[:, None]}
+    made = make_predictions(patients=12, each=1, **healthy)
+
+    page = page_of(tmp_path, made, thresholds=("0.8",))
+
+    assert "At the main threshold" in page
+    assert page.count("p11-0") == 1  # the highest score
 
 
 def test_a_screening_report_loads_no_matplotlib():
