@@ -25,6 +25,7 @@ VERBS = (
     "evaluate",
     "compare",
     "calibrate",
+    "drift",
     "report",
     "models",
     "describe",
