@@ -67,7 +67,7 @@ def test_stages_are_told_in_one_row_each():
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["nothing"], 1, "Shipped models: chest-xray. Networks: basic_cnn"),
+        (["nothing"], 1, "Shipped models: chest-xray, vessel-3d. Networks: basic_cnn"),
         (["resnet18", "--set", "wings=2"], 1, "does not take these arguments"),
         (["resnet18", "--set", "wings"], 2, "--set takes KEY=VALUE"),
         (["resnet18", "--shape", "a,b"], 2, "2 or 3 whole numbers"),
