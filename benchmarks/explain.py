@@ -1,12 +1,15 @@
 """What heatmaps cost, beside MONAI's GradCAM and pytorch-grad-cam, in one run.
 
     python benchmarks/explain.py                   # time of all methods, 2-D and 3-D
+    python benchmarks/explain.py --quick           # without those of hundreds of passes
     python benchmarks/explain.py --memory          # peak memory at 96 x 96 x 96
     python benchmarks/explain.py --screen FILMS    # medcnn screen with and without
 
 Time is the processor's, of one thread: what others do on the machine counts little.
 All sides have the same torch network and the same image, and take turns; shown are
-medians. pytorch-grad-cam (`pip install grad-cam`) takes part where it is installed.
+medians. pytorch-grad-cam takes part where it is installed: `pip install --no-deps
+grad-cam ttach`. It imports torchvision, of which its Grad-CAM uses nothing, so an empty
+stand-in serves where that is missing.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from copy import deepcopy
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -49,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", default="chest-xray")
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--screen", type=Path, metavar="FILMS")
     parser.add_argument("--films", type=int, default=150)
@@ -60,14 +65,15 @@ def main() -> None:
     else:
         if find_spec("pytorch_grad_cam") is None:
             print("pytorch-grad-cam is not installed here: left out.\n")
-        pictures(given.model, given.rounds)
+        slow = () if given.quick else (*ONCE, *BY_LABEL)
+        pictures(given.model, given.rounds, slow=slow)
         volumes(given.rounds)
 
 
 # ------------------------------------------------------------------------- time
 
 
-def pictures(name: str, rounds: int) -> None:
+def pictures(name: str, rounds: int, *, slow: tuple[str, ...]) -> None:
     """Time a film of 1024 x 1024 through a bundle: its engine, then its torch net."""
     torch.set_num_threads(1)
     model = medcnn.Model.open(name, engine="openvino", threads=1)
@@ -92,7 +98,7 @@ def pictures(name: str, rounds: int) -> None:
     network = model.network()
     shape = " x ".join(map(str, tensor.shape[1:]))
     print(f"\nTorch, the same network, {shape}, {count} labels\n")
-    compared(network, tensor, model.labels, rounds, slow=(*ONCE, *BY_LABEL))
+    compared(network, tensor, model.labels, rounds, slow=slow)
 
 
 def volumes(rounds: int) -> None:
@@ -146,14 +152,28 @@ def others(
     theirs = GradCAM(nn_module=apart, target_layers="body")
     yield "MONAI GradCAM", lambda labels: [theirs(batch, class_idx=n) for n in labels]
     if tensor.ndim == 3 and find_spec("pytorch_grad_cam"):
+        if find_spec("torchvision") is None:
+            stand_in_for_torchvision()
         from pytorch_grad_cam import GradCAM as Usual
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-        usual = Usual(network, [network.get_submodule("body")])
+        apart = deepcopy(network)  # hooks stay in it, too
+        usual = Usual(apart, [apart.get_submodule("body")])
         yield (
             "pytorch-grad-cam GradCAM",
             lambda labels: [usual(batch, [ClassifierOutputTarget(n)]) for n in labels],
         )
+
+
+def stand_in_for_torchvision() -> None:
+    """Let pytorch-grad-cam be imported, without what it takes from torchvision."""
+    for name in ("torchvision", "torchvision.transforms"):
+        sys.modules[name] = ModuleType(name)
+    functional = ModuleType("torchvision.transforms.functional")
+    functional.resize = None
+    sys.modules[functional.__name__] = functional
+    for name in ("Compose", "Normalize", "ToTensor"):
+        setattr(sys.modules["torchvision.transforms"], name, None)
 
 
 def forward(network: Any, tensor: np.ndarray) -> Callable[[], object]:

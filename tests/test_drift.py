@@ -17,9 +17,9 @@ from medcnn.drift import (
     Sample,
     SampleMaker,
     acquisition_of,
-    compare,
     read_sample,
 )
+from medcnn.drift.compare import compare
 from medcnn.drift.sample import MOST_VALUES
 from medcnn.errors import DataError
 from medcnn.image import Image

@@ -6,7 +6,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from medcnn.bundle import Bundle
-from medcnn.drift import Comparison, Sample, SampleMaker, compare
+from medcnn.drift import Comparison, Sample, SampleMaker
+from medcnn.drift.compare import compare
 from medcnn.errors import DataError
 from medcnn.results import CaseResult, Status
 from medcnn.screening.store import Store

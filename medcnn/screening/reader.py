@@ -24,8 +24,7 @@ from medcnn.isolation import (
     is_out_of_memory,
 )
 from medcnn.model import prepare
-from medcnn.preprocessing.detail import detail_needed
-from medcnn.screening.thumbnails import LONGEST, stack_of
+from medcnn.screening.thumbnails import stack_of
 from medcnn.screening.wire import Failure, Grid, Reading, message_of
 
 __all__ = ["job", "read_file"]
@@ -65,7 +64,7 @@ def read_file(spec: BundleSpec, path: Path) -> Reading:
 
 
 def _read(spec: BundleSpec, path: Path) -> Reading:
-    image = load(path, size=_enough(spec))
+    image = load(path)
     identity = asdict(image.identity)
     acquisition = acquisition_of(image)
     prepared = prepare(spec, image)
@@ -86,12 +85,3 @@ def _read(spec: BundleSpec, path: Path) -> Reading:
         tensor=prepared.tensor,
         acquisition=acquisition,
     )
-
-
-def _enough(spec: BundleSpec) -> tuple[int, int] | None:
-    """Return the (rows, columns) that network, gate and small picture need."""
-    detail = detail_needed(spec.preprocessing)
-    if detail is None:
-        return None
-    side = max(detail, LONGEST, spec.gate.min_side)
-    return side, side
