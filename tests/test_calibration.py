@@ -11,7 +11,8 @@ from sklearn.metrics import log_loss
 
 from medcnn.bundle import Temperature
 from medcnn.bundle_spec import BundleSpec, Calibration
-from medcnn.calibration import fit_calibration, probabilities_of
+from medcnn.calibration import probabilities_of
+from medcnn.evaluation.fitting import fit_calibration
 
 
 class Spec(SimpleNamespace):

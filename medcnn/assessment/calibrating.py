@@ -20,12 +20,13 @@ from medcnn.bundle import (
     SiteFacts,
     derive_bundle,
 )
-from medcnn.calibration import fit_calibration, probabilities_of
+from medcnn.calibration import probabilities_of
 from medcnn.dataset import CaseTable
 from medcnn.drift import REFERENCE, Sample, SampleMaker
 from medcnn.errors import DataError
 from medcnn.evaluation import Design, Predictions, threshold_by
 from medcnn.evaluation.bands import band_scores
+from medcnn.evaluation.fitting import fit_calibration
 from medcnn.model import Model
 
 __all__ = ["FEWEST", "SMALL", "Fitted", "calibrate"]

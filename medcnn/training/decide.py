@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.bundle import Bundle, BundleSpec
-from medcnn.calibration import fit_calibration
 from medcnn.dataset import CaseTable
 from medcnn.errors import DataError
+from medcnn.evaluation.fitting import fit_calibration
 from medcnn.explanation.scale import measured_span
 from medcnn.gate import FeatureModel, GateRules
 from medcnn.planning import Recipe
