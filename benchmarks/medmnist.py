@@ -26,9 +26,10 @@ from safetensors.torch import load_file
 
 import medcnn
 from medcnn.bundle import open_bundle
-from medcnn.calibration import fit_calibration, probabilities_of
+from medcnn.calibration import probabilities_of
 from medcnn.dataset import CaseTable, read_cases
 from medcnn.dataset.known import known_set
+from medcnn.evaluation.fitting import fit_calibration
 from medcnn.metrics.medmnist import Task, official_acc, official_auc
 from medcnn.training.answers import Answers, ask
 from medcnn.training.loop import BEST
