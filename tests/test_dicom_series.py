@@ -169,7 +169,10 @@ def test_a_localizer_inside_the_series_is_an_image_of_its_own(tmp_path):
 
 @pytest.mark.parametrize(
     ("keyword", "value"),
-    [("PixelSpacing", [0.6, 0.81]), ("FrameOfReferenceUID", generate_uid())],
+    [
+        ("PixelSpacing", [0.6, 0.81]),
+        ("FrameOfReferenceUID", "1.2.826.0.1.3680043.8.498.1"),
+    ],
 )
 def test_a_slice_of_another_grid_is_apart_and_is_missed_in_its_volume(
     keyword, value, tmp_path

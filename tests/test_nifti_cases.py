@@ -280,7 +280,7 @@ def test_several_gzip_streams_are_one_file(tmp_path):
 
 
 @pytest.mark.parametrize("at", [-1, -5])
-@pytest.mark.parametrize("more", [b"", gzip.compress(b"")])
+@pytest.mark.parametrize("more", [b"", gzip.compress(b"", mtime=0)])
 def test_a_wrong_checksum_or_size_of_gzip_is_refused(at, more, tmp_path):
     noise = RNG.integers(0, 999, (50, 40, 30)).astype(np.int16)
     raw = bytearray(gzip.compress(nib.Nifti1Image(noise, AFFINE).to_bytes()))
