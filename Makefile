@@ -1,5 +1,6 @@
 # make demo    install the base package (no torch), screen real radiographs, print the report's path
 # make test    install everything and run the tests
+# make test-viewers   install each viewer into an environment of its own, run the plugins' tests
 # make check   format, lint, layers, types
 # make clean   remove what the others made
 #
@@ -10,7 +11,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 PIP_INSTALL = bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt
 
-.PHONY: demo test check format clean
+.PHONY: demo test test-viewers test-slicer check format clean
 
 demo: .venv/installed
 	rm -rf demo/screening
@@ -21,6 +22,11 @@ demo: .venv/installed
 
 test: .venv-test/installed
 	.venv-test/bin/python -m pytest $(TESTS)
+
+test-viewers: test-slicer
+
+test-slicer: .venv-slicer/installed
+	.venv-slicer/bin/python -m pytest plugins/slicer/tests
 
 check: .venv-test/installed
 	.venv-test/bin/ruff format --check
@@ -33,7 +39,7 @@ format: .venv-test/installed
 	.venv-test/bin/ruff check --fix
 
 clean:
-	rm -rf .venv .venv-test demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-test .venv-slicer demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 .venv/installed: EXTRAS = samples
 .venv-test/installed: EXTRAS = all,test,dev
@@ -45,4 +51,12 @@ clean:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/$(PIP_INSTALL) hatchling editables
 	$(@D)/$(PIP_INSTALL) --no-build-isolation -e '.[$(EXTRAS)]'
+	@touch $@
+
+# Slicer's own classes, which bring another VTK than everything else.
+.venv-slicer/installed: plugins/slicer/constraints.txt
+	@test -n "$(PYTHON)" || { echo "medcnn needs Python 3.11 or newer, and none was found." >&2; exit 1; }
+	@echo "Installing slicer-core into $(@D) ..."
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c plugins/slicer/constraints.txt slicer-core PySide6_Essentials nibabel pytest
 	@touch $@

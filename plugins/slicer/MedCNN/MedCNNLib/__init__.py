@@ -1,0 +1,1 @@
+"""What the module MedCNN is made of; each part can be tested without its panel."""

@@ -1,0 +1,96 @@
+"""Where a heatmap is hottest: go there, or keep the region as a segment."""
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util import numpy_support
+
+from MedCNNLib.errors import ViewerError
+from MedCNNLib.volumes import VolumeImage, image_from_node
+
+__all__ = ["jump_to", "peak_ras", "peak_voxel", "segment_from_heat"]
+
+_COLOUR = (0.99, 0.65, 0.04)
+
+
+def peak_voxel(image: VolumeImage) -> tuple[int, int, int]:
+    """Return the voxel (i, j, k) of the highest value.
+
+    Of several that are equally high it is the one nearest to their middle.
+    """
+    highest = np.argwhere(image.array == image.array.max())
+    places = highest @ image.affine[:3, :3].T
+    far = np.linalg.norm(places - places.mean(axis=0), axis=1).round(6)
+    i, j, k = highest[np.lexsort((*places.T[::-1].round(6), far))[0]]
+    return int(i), int(j), int(k)
+
+
+def peak_ras(heat: slicer.vtkMRMLScalarVolumeNode) -> tuple[float, float, float]:
+    """Return the hottest place in the world, RAS+ mm.
+
+    Raises:
+        ViewerError: If the heatmap is cold everywhere.
+    """
+    image = image_from_node(heat)
+    if not image.array.max() > 0:
+        msg = f"{image.name} is 0 everywhere: nothing speaks for this label."
+        raise ViewerError(msg)
+    x, y, z, _ = image.affine @ (*peak_voxel(image), 1)
+    return float(x), float(y), float(z)
+
+
+def jump_to(scene: slicer.vtkMRMLScene, ras: tuple[float, float, float]) -> None:
+    """Move every slice view to a place in the world, in its middle."""
+    centred = slicer.vtkMRMLSliceNode.CenteredJumpSlice
+    slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *ras, centred)
+
+
+def segment_from_heat(
+    heat: slicer.vtkMRMLScalarVolumeNode, *, level: float, name: str
+) -> slicer.vtkMRMLSegmentationNode:
+    """Make a segmentation of where a heatmap is at least `level`.
+
+    It shows what moved the score; a lesion's outline it is not, and the name says so.
+
+    Args:
+        heat: A heatmap in a scene.
+        level: In the heatmap's own unit.
+        name: Of the segment.
+
+    Raises:
+        ViewerError: If nothing is that hot.
+    """
+    image = image_from_node(heat)
+    inside = image.array >= level
+    if not inside.any():
+        msg = f"Nothing of {image.name} reaches {level:.4g}."
+        hint = (
+            f"Its highest value is {float(image.array.max()):.4g}: lower the threshold."
+        )
+        raise ViewerError(msg, hint=hint)
+    scene = heat.GetScene()
+    node = slicer.vtkMRMLSegmentationNode()
+    node.SetName(scene.GenerateUniqueName(f"{name} (heat region, no outline)"))
+    scene.AddNode(node)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(heat)
+    node.SetAndObserveTransformNodeID(heat.GetTransformNodeID())
+    node.AddSegmentFromBinaryLabelmapRepresentation(
+        _label_map(heat, inside), name, _COLOUR
+    )
+    return node
+
+
+def _label_map(
+    heat: slicer.vtkMRMLScalarVolumeNode, inside: np.ndarray
+) -> slicer.vtkOrientedImageData:
+    """Return a mask (I, J, K) on the node's own grid."""
+    kji = np.ascontiguousarray(inside.transpose(2, 1, 0), np.uint8)
+    scalars = numpy_support.numpy_to_vtk(kji.ravel(), deep=True)
+    labels = slicer.vtkOrientedImageData()
+    labels.SetDimensions(*inside.shape)
+    labels.GetPointData().SetScalars(scalars)
+    matrix = vtk.vtkMatrix4x4()
+    heat.GetIJKToRASMatrix(matrix)
+    labels.SetImageToWorldMatrix(matrix)
+    return labels

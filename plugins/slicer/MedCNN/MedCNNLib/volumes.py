@@ -1,0 +1,188 @@
+"""Volume nodes to arrays and back, on the same places in the patient.
+
+VTK keeps voxels as (k, j, i); medcnn speaks (i, j, k). A node's IJKToRAS leads to the
+node's own space, and its parent transforms lead on to the world, RAS+ mm. Only linear
+parents are followed: a bent grid has no matrix.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util import numpy_support
+
+from MedCNNLib.errors import ViewerError
+
+__all__ = ["MOST_VOXELS", "VolumeImage", "image_from_node", "node_from_image"]
+
+MOST_VOXELS = 2**29
+"""Of a volume that is sent to a worker: 2 GiB of 32-bit numbers."""
+
+_HOUNSFIELD = "[hnsf'U]"  # UCUM
+_SAME_PLACE_MM = 1e-4
+_SEVERAL = (
+    "Colour: make grey values with the module Vector to Scalar Volume. Several time "
+    "points or directions: choose one as a volume of its own."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeImage:
+    """The voxels of a volume and where they are.
+
+    Attributes:
+        array: (I, J, K), as stored in the node.
+        affine: Voxel (i, j, k, 1) to world RAS+ mm, (4, 4), parent transforms included.
+        name: The node's.
+        unit: "HU", or "" where the node does not say.
+    """
+
+    array: np.ndarray
+    affine: np.ndarray
+    name: str
+    unit: str
+
+
+def image_from_node(node: slicer.vtkMRMLVolumeNode | None) -> VolumeImage:
+    """Return the voxels of a volume and their places in the world.
+
+    Raises:
+        ViewerError: If there is no volume, or it is one that no model takes: colour,
+            several time points, empty, too large, or under a transform that bends it.
+    """
+    if node is None:
+        msg = "No volume is selected."
+        raise ViewerError(msg, hint="Choose one above.")
+    name = node.GetName() or "volume"
+    _refuse_other_kinds(node, name)
+    data = node.GetImageData()
+    scalars = None if data is None else data.GetPointData().GetScalars()
+    if scalars is None or data.GetNumberOfPoints() == 0:
+        msg = f"{name} holds no voxels."
+        raise ViewerError(msg, hint="Load it again.")
+    if data.GetNumberOfPoints() > MOST_VOXELS:
+        size = " x ".join(map(str, data.GetDimensions()))
+        msg = f"{name} has {size} voxels; a model gets at most {MOST_VOXELS:,}."
+        hint = "Crop it, or halve its resolution, with the module Crop Volume."
+        raise ViewerError(msg, hint=hint)
+    i, j, k = data.GetDimensions()
+    array = numpy_support.vtk_to_numpy(scalars).reshape(k, j, i).transpose(2, 1, 0)
+    return VolumeImage(array, _world(node, name), name, _unit(node))
+
+
+def node_from_image(
+    scene: slicer.vtkMRMLScene,
+    array: np.ndarray,
+    affine: np.ndarray,
+    *,
+    like: slicer.vtkMRMLVolumeNode,
+    name: str,
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """Add a volume that lies where `affine` says, under the transforms of `like`.
+
+    On the grid of `like` it gets that node's matrix itself, so that Slicer finds both
+    geometries equal to the last digit.
+
+    Args:
+        scene: Where the node is added.
+        array: (I, J, K).
+        affine: Voxel to world RAS+ mm, (4, 4).
+        like: The volume that it belongs to.
+        name: Of the new node.
+
+    Raises:
+        ViewerError: If the array is not (I, J, K).
+    """
+    if array.ndim != 3 or 0 in array.shape:
+        msg = f"A volume has shape (I, J, K), got {array.shape}."
+        raise ViewerError(msg)
+    node = slicer.vtkMRMLScalarVolumeNode()
+    node.SetName(scene.GenerateUniqueName(name))
+    node.SetAndObserveImageData(_image_data(array))
+    scene.AddNode(node)
+    to_node = _matrix(like)
+    world = _world(like, like.GetName())
+    shape = like.GetImageData().GetDimensions() if like.GetImageData() else ()
+    if array.shape != tuple(shape) or not _same_places(affine, world, array.shape):
+        to_node = to_node @ np.linalg.inv(world) @ affine
+    node.SetIJKToRASMatrix(_vtk_matrix(to_node))
+    node.SetAndObserveTransformNodeID(like.GetTransformNodeID())
+    return node
+
+
+def _refuse_other_kinds(node: slicer.vtkMRMLVolumeNode, name: str) -> None:
+    """Refuse nodes that are no volume of one grey value for each voxel.
+
+    Raises:
+        ViewerError: If it is another kind of node, or of volume.
+    """
+    if not node.IsA("vtkMRMLVolumeNode"):
+        msg = f"{name} is no volume but a {node.GetNodeTagName()}."
+        raise ViewerError(msg, hint="Choose a volume.")
+    data = node.GetImageData()
+    channels = 1 if data is None else data.GetNumberOfScalarComponents()
+    if channels > 1:
+        msg = f"{name} has {channels} values for each voxel; a model takes one."
+        raise ViewerError(msg, hint=_SEVERAL)
+
+
+def _world(node: slicer.vtkMRMLVolumeNode, name: str) -> np.ndarray:
+    """Return voxel to world, (4, 4).
+
+    Raises:
+        ViewerError: If a parent transform is not linear.
+    """
+    parent = node.GetParentTransformNode()
+    if parent is None:
+        return _matrix(node)
+    to_world = vtk.vtkMatrix4x4()
+    if not parent.IsTransformToWorldLinear():
+        msg = f"{name} lies under the transform {parent.GetName()}, which bends it."
+        hint = "Harden the transform (module Transforms), then classify."
+        raise ViewerError(msg, hint=hint)
+    parent.GetMatrixTransformToWorld(to_world)
+    return _array(to_world) @ _matrix(node)
+
+
+def _unit(node: slicer.vtkMRMLVolumeNode) -> str:
+    """Return "HU" where the node says so, else ""."""
+    coded = node.GetVoxelValueUnits()
+    if coded is None:
+        return ""
+    return "HU" if coded.GetCodeValue() == _HOUNSFIELD else ""
+
+
+def _same_places(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Return whether the grid's corners are at the same places by both matrices."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
+    corners = np.vstack([corners, np.ones(corners.shape[1])])
+    return bool(np.abs((a - b) @ corners).max() < _SAME_PLACE_MM)
+
+
+def _image_data(array: np.ndarray) -> vtk.vtkImageData:
+    """Return VTK's image of (I, J, K) values, which owns its voxels."""
+    kji = np.ascontiguousarray(array.transpose(2, 1, 0))
+    scalars = numpy_support.numpy_to_vtk(kji.ravel(), deep=True)
+    scalars.SetName("ImageScalars")
+    data = vtk.vtkImageData()
+    data.SetDimensions(*array.shape)
+    data.GetPointData().SetScalars(scalars)
+    return data
+
+
+def _matrix(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
+    """Return voxel to the node's own space, (4, 4)."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return _array(matrix)
+
+
+def _array(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
+    return np.array([[matrix.GetElement(r, c) for c in range(4)] for r in range(4)])
+
+
+def _vtk_matrix(array: np.ndarray) -> vtk.vtkMatrix4x4:
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(np.asarray(array, np.float64).ravel().tolist())
+    return matrix
