@@ -5,6 +5,7 @@
       weights.safetensors   the only copy of the weights
       graph.onnx            the inference graph; its weights lie in weights.safetensors
       gate.safetensors      the input gate's statistics of the training features
+      detector.safetensors  what a normal-only detector compares with
       reference.json        scores and acquisition of held-out cases, for drift
       CARD.md               intended use, population, known failures, licences
       selftest/             one input and the expected probabilities
@@ -40,6 +41,7 @@ from medcnn.bundle_spec import (
     Temperature,
     TrainingFacts,
 )
+from medcnn.detectors import DETECTOR, Detector, detector_of
 from medcnn.drift import REFERENCE, Sample, read_sample
 from medcnn.errors import BundleError, DataError, OutputError
 from medcnn.gate import FeatureModel
@@ -143,6 +145,23 @@ class Bundle:
             return read_sample(self.path / REFERENCE)
         except DataError as error:
             raise BundleError(error.message, hint=_FOREIGN) from error
+
+    def detector(self) -> Detector | None:
+        """Return the normal-only detector, or None if the bundle is a classifier.
+
+        Raises:
+            BundleError: If it is not what a detector needs.
+        """
+        if self.spec.detector is None:
+            return None
+        if DETECTOR not in self.spec.files:
+            msg = f"{self.path} is a detector and lacks {DETECTOR}"
+            raise BundleError(msg, hint=_FOREIGN)
+        try:
+            return detector_of(self.spec.detector, _tensors(self.path / DETECTOR))
+        except DataError as error:
+            msg = f"{self.path / DETECTOR}: {error.message}"
+            raise BundleError(msg, hint=_FOREIGN) from error
 
     def feature_model(self) -> FeatureModel | None:
         """Return the gate's statistics, or None if the bundle carries none.

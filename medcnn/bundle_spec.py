@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from medcnn.bands import BandScore
+from medcnn.detectors import DetectorSpec
 from medcnn.gate import GateRules
 from medcnn.preprocessing import Preprocessing
 
@@ -149,6 +150,8 @@ class BundleSpec(_Record):
         temperature: For softmax only; None is 1.
         site: What calibration and thresholds were fitted to after training; None if
             they are still those of training.
+        detector: A normal-only detector on the network's feature maps, whose score is
+            what the network's logit is to a classifier; None for one.
         bands: What both thresholds of the main label achieved on held-out cases.
         heatmap_span: How many log-odds above the flag threshold a spot must lie to get
             the hottest display colour; None if it was not measured.
@@ -170,6 +173,7 @@ class BundleSpec(_Record):
     temperature: Temperature | None = None
     site: SiteFacts | None = None
     gate: GateRules = GateRules()
+    detector: DetectorSpec | None = None
     training: TrainingFacts
     evaluation: tuple[Score, ...] = ()
     bands: tuple[BandScore, ...] = ()
@@ -187,6 +191,9 @@ class BundleSpec(_Record):
             raise ValueError(msg)
         if any(part.label not in self.labels for part in self.calibration):
             msg = "calibration names a label that the model does not have"
+            raise ValueError(msg)
+        if self.detector is not None and len(self.labels) > 1:
+            msg = f"a detector has one label, it has {self.labels}"
             raise ValueError(msg)
         if self.temperature is not None and self.activation != "softmax":
             msg = "a temperature is for softmax, its activation is sigmoid"

@@ -116,6 +116,7 @@ class Model:
         self._head = _centred(bundle)
         self._network: Any = None
         self._feature_model = bundle.feature_model()
+        self._detector = bundle.detector()
         self._check_features()
 
     @classmethod
@@ -186,10 +187,16 @@ class Model:
         Raises:
             EngineError: If the network's answer is not what the bundle says.
         """
-        for index, outputs in enumerate(self.engine.stream(tensors)):
+        for index, said in enumerate(self.engine.stream(tensors)):
             reason = reasons[index] if index < len(reasons) else ""
+            outputs = self._judged(said)
             prediction = self._conclude(outputs, reason)
             yield Answer(prediction, outputs.features, outputs.logits)
+
+    @property
+    def map_method(self) -> str:
+        """How heatmaps are made: "cam", or a detector's "padim" or "patchcore"."""
+        return "cam" if self.spec.detector is None else self.spec.detector.kind
 
     def band(self, prediction: Prediction) -> Band:
         """Place the main label's probability between its two thresholds."""
@@ -206,6 +213,7 @@ class Model:
         For global average pooling and a linear head, the map weighted by the head is
         what Grad-CAM computes, up to the factor 1 / (number of cells), which is kept:
         the cells then add up to the logit less its bias. No gradient is needed.
+        A detector's map is how unusual each place is, by the same factor.
 
         Args:
             features: (F, h, w) or (F, d, h, w).
@@ -227,6 +235,9 @@ class Model:
             msg = f"{self.spec.name} has no label {label!r}; it has {self.labels}"
             raise DataError(msg)
         self.refuse_no_places(features)
+        if self._detector is not None:
+            unusual = self._detector.cells(features)
+            return np.asarray(unusual / unusual.size, dtype=np.float32)
         row = self._head[0][self.labels.index(label)]
         cells = features[0].size
         weighted: npt.NDArray[Any] = np.tensordot(row, features, axes=1) / cells
@@ -263,13 +274,25 @@ class Model:
         """Refuse a gate for another number of features than the head takes.
 
         Raises:
-            BundleError: If it is one.
+            BundleError: If it is one. Likewise a detector.
         """
-        gate, features = self._feature_model, self._head[0].shape[1]
+        detector, features = self._detector, self._head[0].shape[1]
+        if detector is not None and detector.features != features:
+            msg = f"the detector of {self.bundle.path} is for {detector.features} "
+            msg += f"features, the network has {features}"
+            raise BundleError(msg, hint="Copy the bundle again.")
+        gate = self._feature_model
         if gate is not None and gate.mean.size != features:
             msg = f"the gate of {self.bundle.path} is for {gate.mean.size} features"
             msg += f", the network has {features}"
             raise BundleError(msg, hint="Copy the bundle again.")
+
+    def _judged(self, outputs: Outputs) -> Outputs:
+        """Put a detector's score in place of the network's logit."""
+        if self._detector is None:
+            return outputs
+        score = self._detector.score(outputs.features)
+        return Outputs(np.array([score], np.float32), outputs.features)
 
     def _check_outputs(self, outputs: Outputs) -> None:
         """Refuse an answer of other shapes, or of no numbers.

@@ -1,7 +1,7 @@
 """medcnn train: from labelled images to a model with its card."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -59,6 +59,24 @@ def train(
         str | None,
         typer.Option(help="A model to start from, with its network.", metavar="MODEL"),
     ] = None,
+    detector: Annotated[
+        Literal["padim", "patchcore"] | None,
+        typer.Option(
+            help="Learn normal images only, and find what is unlike them; needs "
+            "--init or --weights.",
+            show_default=False,
+        ),
+    ] = None,
+    normal: Annotated[
+        str | None,
+        typer.Option(help="With --detector: the normal class.", metavar="CLASS"),
+    ] = None,
+    percentile: Annotated[
+        float,
+        typer.Option(
+            min=0.51, max=0.999, help="With --detector: share of normals not flagged."
+        ),
+    ] = 0.95,
     allow_leak: Annotated[
         bool,
         typer.Option(
@@ -88,31 +106,68 @@ def train(
     """
     train_now = medcnn.train
     from medcnn.planning import parse_settings
+    from medcnn.training.detecting import train_detector
     from medcnn.training.start import start_settings
 
     chosen = parse_settings(settings or [])
     named = {"folds": folds, "seeds": seeds, "seed": seed, "run.workers": workers}
     chosen |= {key: value for key, value in named.items() if value is not None}
-    chosen |= start_settings(init=init, weights=weights)
-    if dry_run:
-        _show_plan(data, recipe, chosen, device, as_json=as_json)
-        return
-    if output is None:
-        msg = "a model needs a folder to be written to"
-        raise typer.BadParameter(msg, param_hint="--output")
-    bundle = train_now(
-        data,
-        output=output,
-        recipe=recipe,
-        settings=chosen,
-        device=device,
-        allow_leak=allow_leak,
-        progress=not quiet,
-    )
+    shared: dict[str, Any] = {
+        "recipe": recipe,
+        "allow_leak": allow_leak,
+        "progress": not quiet,
+    }
+    if detector is not None:
+        _refuse_beside_detector(dry_run=dry_run, folds=folds, seeds=seeds)
+        start: dict[str, Any] = {"init": init, "weights": weights, "normal": normal}
+        bundle = train_detector(
+            data,
+            output=_needed(output),
+            kind=detector,
+            settings=chosen,
+            percentile=percentile,
+            **start,
+            **shared,
+        )
+    else:
+        chosen |= start_settings(init=init, weights=weights)
+        if dry_run:
+            _show_plan(data, recipe, chosen, device, as_json=as_json)
+            return
+        bundle = train_now(
+            data, output=_needed(output), settings=chosen, device=device, **shared
+        )
     if as_json:
         answer(medcnn.open_bundle(bundle).spec.model_dump(mode="json"))
     else:
         typer.echo(printable(str(bundle)))
+
+
+def _needed(output: Path | None) -> Path:
+    """Return the output.
+
+    Raises:
+        BadParameter: If there is none.
+    """
+    if output is None:
+        msg = "a model needs a folder to be written to"
+        raise typer.BadParameter(msg, param_hint="--output")
+    return output
+
+
+def _refuse_beside_detector(
+    *, dry_run: bool, folds: int | None, seeds: int | None
+) -> None:
+    """Refuse what means nothing for a detector: it is fitted once, not trained.
+
+    Raises:
+        BadParameter: If something is given.
+    """
+    given = {"--dry-run": dry_run, "--folds": folds, "--seeds": seeds}
+    for name, value in given.items():
+        if value:
+            msg = "a detector is fitted once, in one pass over the normal images"
+            raise typer.BadParameter(msg, param_hint=f"{name} with --detector")
 
 
 def _show_plan(

@@ -12,6 +12,7 @@ from medcnn.explanation import relevance
 from medcnn.explanation.methods import Method, method_named
 from medcnn.explanation.settings import Settings, check_settings, refuse_module_settings
 from medcnn.explanation.subject import BundleSubject, ModuleSubject, gradients
+from medcnn.geometry import Geometry
 from medcnn.image import Image
 from medcnn.model import Model
 from medcnn.preprocessing import Prepared
@@ -122,6 +123,9 @@ class Explainer:
             grid, prediction = image.geometry, answer.prediction
             main = self._model.labels[0]
         named = self._check(labels, main)
+        if self._model is not None and self._model.spec.detector is not None:
+            maps = (self._anomalies(self._model, answer.features, prepared, grid),)
+            return Explained(maps, prediction, self._hottest(prepared.tensor, named))
         method = self._method or self._choose(prepared.tensor)
         made = relevance.of(
             self._subject, prepared.tensor, method, named, self._layer, self._settings
@@ -167,6 +171,23 @@ class Explainer:
         answer, prepared = self._model.answer(image)
         self._subject.remember(prepared.tensor, answer.features)
         return prepared
+
+    def _anomalies(
+        self, model: Model, features: F32, prepared: Prepared, grid: Geometry | None
+    ) -> Heatmap:
+        """Return a detector's map; other methods would ask a head that says nothing.
+
+        Raises:
+            DataError: If another method was asked for.
+        """
+        if self._method is not None:
+            msg = f"{model.spec.name} is a detector: {self._method.name} explains what "
+            msg += "labels taught a network"
+            raise DataError(msg, hint="Leave the method out: it has a map of its own.")
+        (label,) = model.labels
+        values = model.relevance(features, label)
+        array = prepared.restore(values)
+        return Heatmap(array, grid, label, model.map_method, model.spec.name)
 
     def _hottest(self, tensor: F32, labels: tuple[str, ...]) -> tuple[float, ...]:
         if self._model is None or not self._subject.has_places(tensor):

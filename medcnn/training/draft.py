@@ -24,7 +24,7 @@ from medcnn.networks import Classifier, export_graph
 from medcnn.planning.recipe import Recipe
 from medcnn.training.material import Material
 
-__all__ = ["Draft", "first_spec"]
+__all__ = ["Draft", "environment_of", "first_spec", "today", "tree_commit"]
 
 _PACKAGES = ("medcnn-imaging", "torch", "lightning", "monai", "numpy", "openvino")
 
@@ -89,8 +89,8 @@ def first_spec(material: Material, data: str, members: int) -> BundleSpec:
         operating_points=tuple(_no_point(label) for label in table.labels),
         gate=recipe.gate,
         training=TrainingFacts(
-            date=datetime.now(UTC).date().isoformat(),
-            commit=_commit(),
+            date=today(),
+            commit=tree_commit(),
             data_sha256=data,
             seed=recipe.seed,
             recipe=shown,
@@ -113,23 +113,32 @@ def _network(recipe: Recipe, members: int) -> NetworkSpec:
     return NetworkSpec(name="ensemble", arguments=several)
 
 
-def _environment(material: Material) -> dict[str, str]:
-    fabric = material.fabric
+def today() -> str:
+    """Return the date, ISO 8601, UTC."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def environment_of(device: str) -> dict[str, str]:
+    """Return the versions of what matters, and on what device it ran."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found | {
-        "device": material.device,
-        "threads": str(torch.get_num_threads()),
+    threads = str(torch.get_num_threads())
+    return {**found, "device": device, "threads": threads}
+
+
+def _environment(material: Material) -> dict[str, str]:
+    fabric = material.fabric
+    return environment_of(material.device) | {
         "processes": str(fabric.world_size),
         "precision": str(fabric.strategy.precision.precision),
     }
 
 
-def _commit() -> str:
+def tree_commit() -> str:
     """Return the commit of the source tree, "" if this is no source tree."""
     git = Path(__file__).parents[2] / ".git"
     try:
