@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 import medcnn
+from medcnn.assessment import evaluate
 from medcnn.detectors import (
     DetectorSpec,
     PadimFit,
@@ -21,6 +22,7 @@ from medcnn.detectors import (
 )
 from medcnn.detectors.cells import top_mean
 from medcnn.errors import BundleError, DataError, OutputError, RecipeError
+from medcnn.explanation.shown import shown
 from medcnn.training.detecting import train_detector
 
 SPEC = DetectorSpec(
@@ -202,6 +204,30 @@ def test_the_anomaly_map_lies_on_the_spot_and_bears_its_name(world, kind):
     assert heatmap.array[..., 0][bright].mean() > 1.5 * heatmap.array.mean()
 
 
+def test_predict_and_explain_take_a_detector_as_any_model(world, tmp_path, medcnn):
+    film = world / "films" / "120.png"
+    told = medcnn("predict", film, "--model", world / "padim", "--json")
+    assert told.returncode == 0, told.stderr
+    assert "abnormal" in told.stdout
+    words = ("explain", film, "--model", world / "padim", "--output", tmp_path / "x")
+    told = medcnn(*words)
+    assert told.returncode == 0, told.stderr
+    assert list((tmp_path / "x").glob("*.png"))
+    told = medcnn(*words, "--method", "occlusion")
+    assert told.returncode == 1
+    assert "is a detector: occlusion explains what labels taught" in told.stderr
+
+
+def test_explain_shows_a_detectors_map_as_screening_does(world):
+    model = medcnn.Model.open(world / "patchcore")
+    heatmap = medcnn.explain(model, medcnn.load(world / "films" / "120.png"))
+    scale = shown(model, heatmap, None)
+    values = model.spec.calibration[0].slope * heatmap.array * heatmap.cells
+    flag = np.log(0.95 / 0.05) - model.spec.calibration[0].intercept
+    assert np.allclose(scale.levels, np.maximum(values - flag, 0), atol=1e-4)
+    assert scale.levels.max() > 0
+
+
 def test_screen_paints_anomalies_and_reports_them(world, tmp_path):
     output = tmp_path / "out"
     cases = list(
@@ -227,6 +253,10 @@ def test_evaluate_measures_it_on_labelled_images(world, tmp_path, medcnn):
     assert told.returncode == 0, told.stderr
     facts = json.loads((tmp_path / "e" / "evaluation.json").read_text())
     assert facts["labels"]["abnormal"]["auroc"]["value"] > 0.85
+    with pytest.raises(DataError, match="has no head to shuffle"):
+        evaluate(
+            world / "padim", world / "films" / "cases.csv", split="val", trust="full"
+        )
 
 
 def test_the_verb_makes_one_of_a_folder_of_normal_images(world, tmp_path, medcnn):

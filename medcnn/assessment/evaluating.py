@@ -15,6 +15,7 @@ from medcnn.assessment.truth import as_predictions, read_truth, what_is_known
 from medcnn.bundle import BundleSpec
 from medcnn.dataset import CaseTable
 from medcnn.engines import EngineName
+from medcnn.errors import DataError
 from medcnn.evaluation import (
     EVALUATION,
     PREDICTIONS,
@@ -140,7 +141,7 @@ def evaluate(  # noqa: PLR0913 - the main entry; nearly all have a default
         run: How the model is run.
 
     Raises:
-        DataError: If the data are wrong.
+        DataError: If the data are wrong, or `trust` is "full" for a detector.
         LeakageError: If the model was trained on some of the images, or a patient is
             among the measured and the deciding cases.
         OutputError: If the output cannot be written.
@@ -286,6 +287,7 @@ def _of_model(
 ) -> Evaluation:
     """Run a model, measure it, and write what is asked for."""
     opened = run.open(model)
+    _refuse_full(opened, trust)
     material = run_model(opened, data, design, run, target)
     told = material.answered.predictions
     own = points_of(opened.spec, told.labels)
@@ -313,6 +315,18 @@ def _of_model(
     return _publish(found, material.answered, target)
 
 
+def _refuse_full(model: Model, level: TrustLevel) -> None:
+    """Refuse to ask a detector what is asked of a head that labels taught.
+
+    Raises:
+        DataError: If it is one.
+    """
+    if level == "full" and model.spec.detector is not None:
+        msg = f"{model.spec.name} is a detector: it has no head to shuffle, and one "
+        msg += "method of heatmaps"
+        raise DataError(msg, hint="Use --trust auto: boxes and masks are still met.")
+
+
 def _with_trust(
     found: Evaluation,
     model: Model,
@@ -327,6 +341,7 @@ def _with_trust(
     settings = design.settings
     asked = TrustDesign(
         level=level,
+        method=model.map_method,
         others={"occlusion": MethodMaps("occlusion")} if level == "full" else {},
         group=Group(settings.bootstrap, settings.seed),
         limits=run.limits,

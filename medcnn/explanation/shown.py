@@ -72,7 +72,8 @@ class Shown:
 def shown(model: Model, heatmap: Heatmap, hottest: float | None) -> Shown:
     """Return a heatmap on the scale that is the same for every image.
 
-    Methods whose values are shares of the logit are shown as they are. Others have a
+    Methods whose values are shares of the logit, and a detector's map, whose cells
+    compare with its score, are shown as they are. Others have a
     unit of their own, or none: their hottest place gets the colour that the hottest
     cell of cam has, so that an image in which nothing speaks for the label stays grey.
 
@@ -84,7 +85,8 @@ def shown(model: Model, heatmap: Heatmap, hottest: float | None) -> Shown:
     """
     scale = ShownScale.of(model, heatmap.label)
     begins = "a flag" if scale.low > 0 else "0"
-    if METHODS[heatmap.method].is_additive:
+    is_detector = model.spec.detector is not None
+    if is_detector or METHODS[heatmap.method].is_additive:
         levels = scale.levels(heatmap.array, heatmap.cells)
         words = f"log-odds above {begins}: 0 to {scale.span:.3g}, alike for every image"
         return Shown(levels, scale.span, words)

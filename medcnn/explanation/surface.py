@@ -124,8 +124,8 @@ class Explainer:
             main = self._model.labels[0]
         named = self._check(labels, main)
         if self._model is not None and self._model.spec.detector is not None:
-            maps = (self._anomalies(self._model, answer.features, prepared, grid),)
-            return Explained(maps, prediction, self._hottest(prepared.tensor, named))
+            one = self._anomalies(self._model, answer.features, prepared, grid)
+            return Explained((one,), prediction, self._hottest(prepared.tensor, named))
         method = self._method or self._choose(prepared.tensor)
         made = relevance.of(
             self._subject, prepared.tensor, method, named, self._layer, self._settings
@@ -186,8 +186,16 @@ class Explainer:
             raise DataError(msg, hint="Leave the method out: it has a map of its own.")
         (label,) = model.labels
         values = model.relevance(features, label)
-        array = prepared.restore(values)
-        return Heatmap(array, grid, label, model.map_method, model.spec.name)
+        return Heatmap(
+            prepared.restore(values),
+            grid,
+            label,
+            model.map_method,
+            model.spec.name,
+            unit="share of the mean over all places",
+            meaning="how unlike normal images a place is",
+            cells=values.size,
+        )
 
     def _hottest(self, tensor: F32, labels: tuple[str, ...]) -> tuple[float, ...]:
         if self._model is None or not self._subject.has_places(tensor):

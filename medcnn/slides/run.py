@@ -259,7 +259,7 @@ class _Run:
             cells.append(cells_of(self.tiles, self.parts))
             i, j, k = array.shape
             grid = geometry_of(self.slide, cells[-1], (i, j, k))
-            maps.append(Heatmap(array, grid, label, "cam", name))
+            maps.append(Heatmap(array, grid, label, self.model.map_method, name))
         return tuple(maps), tuple(cells)
 
 
