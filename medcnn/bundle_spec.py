@@ -8,6 +8,7 @@ from medcnn.bands import BandScore
 from medcnn.detectors import DetectorSpec
 from medcnn.gate import GateRules
 from medcnn.preprocessing import Preprocessing
+from medcnn.results import NumberKind
 
 __all__ = [
     "BundleSpec",
@@ -199,6 +200,16 @@ class BundleSpec(_Record):
             msg = "a temperature is for softmax, its activation is sigmoid"
             raise ValueError(msg)
         return self
+
+    @property
+    def number_kind(self) -> NumberKind:
+        """What its numbers from 0 to 1 are.
+
+        A detector's become probabilities where a site's labelled cases calibrate them.
+        """
+        if self.detector is not None and self.site is None:
+            return "anomaly score"
+        return "probability"
 
     @model_validator(mode="after")
     def _two_classes_have_one_calibration(self) -> "BundleSpec":

@@ -145,7 +145,7 @@ class Model:
         return self.spec.labels
 
     def predict(self, image: Image) -> Prediction:
-        """Return the probability of every label.
+        """Return the probability of every label, or a detector's anomaly score.
 
         An image outside the model's world still gets its numbers where the network
         can be run at all, and `out_of_scope` says why they must not be believed.
@@ -199,7 +199,7 @@ class Model:
         return "cam" if self.spec.detector is None else self.spec.detector.kind
 
     def band(self, prediction: Prediction) -> Band:
-        """Place the main label's probability between its two thresholds."""
+        """Place the main label's number between its two thresholds."""
         point = self.spec.operating_points[0]
         if prediction.probability >= point.flag:
             return Band.FLAG
@@ -332,6 +332,7 @@ class Model:
             ood_score=distance,
             ood_limit=self.spec.gate.ood_limit,
             out_of_scope=reason or look_at_features(self.spec.gate, distance),
+            kind=self.spec.number_kind,
         )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,11 @@ from medcnn.geometry import Geometry
 
 __all__ = [
     "LIMITS_OF_A_MAP",
-    "TILE_PROBABILITY",
+    "TILE_METHODS",
     "Band",
     "CaseResult",
     "Heatmap",
+    "NumberKind",
     "Prediction",
     "Status",
 ]
@@ -24,8 +25,15 @@ __all__ = [
 LIMITS_OF_A_MAP = "shows what moved the score, not a lesion's outline"
 """What must be read beside every heatmap."""
 
-TILE_PROBABILITY = "tile probability"
-"""The method of a heatmap whose values are the probabilities of a slide's tiles."""
+NumberKind = Literal["probability", "anomaly score"]
+"""What a model's numbers from 0 to 1 are. An anomaly score is a detector's: about the
+share of held-out normal images that look less unusual; no probability of anything."""
+
+TILE_METHODS: dict[NumberKind, str] = {
+    "probability": "tile probability",
+    "anomaly score": "tile anomaly score",
+}
+"""The method of a heatmap whose values are the numbers of a slide's tiles."""
 
 
 class Status(StrEnum):
@@ -49,16 +57,17 @@ class Band(StrEnum):
 
 @dataclass(frozen=True)
 class Prediction:
-    """The probability of every label for one image.
+    """The probability of every label for one image, or a detector's anomaly score.
 
     Attributes:
         probabilities: 0 to 1 for each label, the model's main label first.
-        thresholds: The operating point of each label, a probability.
+        thresholds: The operating point of each label, on the same scale.
         model: Name of the bundle.
         model_sha256: Checksum of its weights.
         ood_score: Distance from the training images; above `ood_limit` is far away.
         ood_limit: The limit the bundle froze; None if it carries no gate.
         out_of_scope: Why the model must not be believed here; empty if it may.
+        kind: What these numbers are.
     """
 
     probabilities: Mapping[str, float]
@@ -68,6 +77,7 @@ class Prediction:
     ood_score: float | None = None
     ood_limit: float | None = None
     out_of_scope: str = ""
+    kind: NumberKind = "probability"
 
     @property
     def label(self) -> str:
@@ -76,7 +86,7 @@ class Prediction:
 
     @property
     def probability(self) -> float:
-        """The main label's probability."""
+        """The main label's probability, or anomaly score."""
         return self.probabilities[self.label]
 
     def to_json(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 import medcnn
-from medcnn.assessment import evaluate
+from medcnn.assessment import calibrate, evaluate
 from medcnn.detectors import (
     DetectorSpec,
     PadimFit,
@@ -176,6 +176,10 @@ def world(tmp_path_factory):
     return root
 
 
+def _points(facts):
+    return facts["labels"]["abnormal"]["operating_points"]
+
+
 @pytest.mark.parametrize("kind", ["padim", "patchcore"])
 def test_it_learns_from_normals_and_finds_what_is_not(world, kind):
     spec = medcnn.open_bundle(world / kind).spec
@@ -208,7 +212,10 @@ def test_predict_and_explain_take_a_detector_as_any_model(world, tmp_path, medcn
     film = world / "films" / "120.png"
     told = medcnn("predict", film, "--model", world / "padim", "--json")
     assert told.returncode == 0, told.stderr
-    assert "abnormal" in told.stdout
+    assert json.loads(told.stdout)["images"][0]["kind"] == "anomaly score"
+    told = medcnn("predict", film, "--model", world / "padim")
+    assert "anomaly score" in told.stdout
+    assert "probability" not in told.stdout
     words = ("explain", film, "--model", world / "padim", "--output", tmp_path / "x")
     told = medcnn(*words)
     assert told.returncode == 0, told.stderr
@@ -226,6 +233,7 @@ def test_explain_shows_a_detectors_map_as_screening_does(world):
     flag = np.log(0.95 / 0.05) - model.spec.calibration[0].intercept
     assert np.allclose(scale.levels, np.maximum(values - flag, 0), atol=1e-4)
     assert scale.levels.max() > 0
+    assert scale.words.startswith("logit of the anomaly score above a flag: 0 to")
 
 
 def test_screen_paints_anomalies_and_reports_them(world, tmp_path):
@@ -236,7 +244,14 @@ def test_screen_paints_anomalies_and_reports_them(world, tmp_path):
     flagged = [case for case in cases if case.band == "flag"]
     assert len(flagged) > 12
     assert all((output / case.heatmap).is_file() for case in flagged)
-    assert "padim" in (output / "report.html").read_text().lower()
+    page = (output / "report.html").read_text()
+    assert "padim" in page.lower()
+    assert "Anomaly score of <b>abnormal</b>" in page
+    assert "share of 28 held-out normal images that look less unusual" in page
+    assert "robability of <b>abnormal</b>" not in page
+    run = json.loads((output / "run.json").read_text())
+    assert run["model"]["number_kind"] == "anomaly score"
+    assert "(logit of the anomaly score)" in run["heatmap"]["meaning"]
 
 
 def test_evaluate_measures_it_on_labelled_images(world, tmp_path, medcnn):
@@ -253,10 +268,21 @@ def test_evaluate_measures_it_on_labelled_images(world, tmp_path, medcnn):
     assert told.returncode == 0, told.stderr
     facts = json.loads((tmp_path / "e" / "evaluation.json").read_text())
     assert facts["labels"]["abnormal"]["auroc"]["value"] > 0.85
+    assert facts["scores"] == "score"
+    assert facts["labels"]["abnormal"]["calibration"] is None
+    assert any(p["name"] == "Flag" for p in _points(facts))
     with pytest.raises(DataError, match="has no head to shuffle"):
         evaluate(
             world / "padim", world / "films" / "cases.csv", split="val", trust="full"
         )
+
+
+def test_labelled_cases_of_a_site_make_probabilities_of_the_scores(world, tmp_path):
+    table = world / "films" / "cases.csv"
+    fitted = calibrate(world / "padim", table, output=tmp_path / "site", split="val")
+    assert fitted.bundle.spec.number_kind == "probability"
+    film = medcnn.load(world / "films" / "120.png")
+    assert medcnn.Model.open(tmp_path / "site").predict(film).kind == "probability"
 
 
 def test_the_verb_makes_one_of_a_folder_of_normal_images(world, tmp_path, medcnn):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from medcnn.assessment.answers import Answered
 from medcnn.assessment.evaluating import Run, rule_of, run_model
 from medcnn.assessment.marks import marked_cases
+from medcnn.assessment.sampling import sample_of_answers
 from medcnn.bands import BandScore
 from medcnn.bundle import (
     CARD,
@@ -22,7 +23,7 @@ from medcnn.bundle import (
 )
 from medcnn.calibration import probabilities_of
 from medcnn.dataset import CaseTable
-from medcnn.drift import REFERENCE, Sample, SampleMaker
+from medcnn.drift import REFERENCE, Sample
 from medcnn.errors import DataError
 from medcnn.evaluation import Design, Predictions, threshold_by
 from medcnn.evaluation.bands import band_scores
@@ -122,7 +123,9 @@ def calibrate(  # noqa: PLR0913 - a main entry; all but three have a default
     warnings = (*_warnings(told, enough), *notes)
     card = _card(opened, spec, kept, warnings)
     files = {CARD: card.encode()}
-    sample = _sample(again, material.answered, site_name)
+    sample: Sample | None = sample_of_answers(
+        again, material.answered, f"the site's cases, {site_name}"
+    )
     if marks is not None:
         sample = _scoreless(opened.bundle)
     if sample is not None:
@@ -199,7 +202,7 @@ def _probabilities(spec: BundleSpec, answered: Answered) -> Predictions:
         logits = np.zeros(len(spec.labels), np.float32)
         logits[at] = answered.logits[n]
         score[n] = np.array(probabilities_of(spec, logits))[at]
-    return replace(told, score=score)
+    return replace(told, score=score, kind="probability")
 
 
 def _points(
@@ -260,23 +263,6 @@ def _scoreless(bundle: Bundle) -> Sample | None:
         return None
     numbers = {name: x for name, x in sample.numbers.items() if name != "score"}
     return sample.model_copy(update={"numbers": numbers})
-
-
-def _sample(told: Predictions, answered: Answered, site: str) -> Sample | None:
-    """Return what later runs of the site are compared with."""
-    maker = SampleMaker()
-    for n, status in enumerate(told.statuses):
-        if status == "error":
-            continue
-        score = float(told.score[n, 0])
-        facts = {
-            **answered.acquisitions[n],
-            "score": None if np.isnan(score) else score,
-            "distance": answered.distances[n],
-            "scope": "in scope" if status == "ok" else "out of scope",
-        }
-        maker.add(facts, told.patients[n] if told.patients else None)
-    return maker.sample(f"the site's cases, {site}")
 
 
 def _bands(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -190,6 +190,8 @@ def run_model(
     labels = model.spec.labels
     table = read_truth(data, labels)
     cases = as_predictions(table, labels)
+    if model.spec.number_kind == "anomaly score":
+        cases = replace(cases, kind="score")
     measured, split = measured_part(cases, design.split)
     known = what_is_known(model.bundle, table, _part(table, cases, measured))
     wanted = set(measured.cases)

@@ -17,7 +17,7 @@ from medcnn.explanation.shown import Shown
 from medcnn.image import Image
 from medcnn.io.nifti import save_nifti
 from medcnn.outputs import write_whole
-from medcnn.results import LIMITS_OF_A_MAP, TILE_PROBABILITY, Heatmap, Prediction
+from medcnn.results import LIMITS_OF_A_MAP, TILE_METHODS, Heatmap, Prediction
 
 __all__ = ["file_stem", "write_heatmap"]
 
@@ -132,7 +132,7 @@ def _in_proportion(picture: Bytes, across_mm: float, down_mm: float) -> Bytes:
 def _legend(
     columns: int, heatmap: Heatmap, prediction: Prediction, where: str, shown: Shown
 ) -> Bytes:
-    """Draw the label, its probability and the colour scale, (rows, columns, 3)."""
+    """Draw the label, its number and the colour scale, (rows, columns, 3)."""
     size = min(max(columns / 62, 8.0), 34.0)  # of the letters, in pixels
     rows = round(size * 8.5)
     figure = Figure((columns / _DOTS_PER_INCH, rows / _DOTS_PER_INCH), _DOTS_PER_INCH)
@@ -149,7 +149,8 @@ def _legend(
     probability = prediction.probabilities[heatmap.label]
     threshold = prediction.thresholds[heatmap.label]
     head = (
-        f"{heatmap.label}: probability {probability:.3f}, flagged from {threshold:.3f}"
+        f"{heatmap.label}: {prediction.kind} {probability:.3f}, "
+        f"flagged from {threshold:.3f}"
     )
     write(0.9, head, "#ffffff", weight="bold")
     model = f"{heatmap.model} ({prediction.model_sha256[:8]}), {heatmap.method}"
@@ -171,9 +172,9 @@ def _legend(
 
 
 def _own_scale(heatmap: Heatmap) -> Shown:
-    """Return the scale of probabilities, or of a map's own highest value."""
-    if heatmap.method == TILE_PROBABILITY:
-        return Shown(heatmap.array, 1.0, f"{TILE_PROBABILITY} 0 to 1")
+    """Return the scale of tiles' numbers, or of a map's own highest value."""
+    if heatmap.method in TILE_METHODS.values():
+        return Shown(heatmap.array, 1.0, f"{heatmap.method} 0 to 1")
     top = float(heatmap.array.max())
     words = f"relevance 0 to {top:.3g}, this image's own highest"
     return Shown(heatmap.array, top, words)

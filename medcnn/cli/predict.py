@@ -1,4 +1,4 @@
-"""medcnn predict: probabilities for a few images."""
+"""medcnn predict: probabilities, or anomaly scores, for a few images."""
 
 from typing import Any
 
@@ -57,6 +57,9 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Give the probability of every label for a few images.
+
+    A detector of the unusual gives an anomaly score: the share of normal images that
+    look less unusual, no probability of disease.
 
     A folder stands for all images in it; a whole slide is screened tile by tile. For
     many images, with heatmaps and a report: medcnn screen.
@@ -122,7 +125,7 @@ def _show(model: "medcnn.Model", row: dict[str, Any]) -> None:
     review = {p.label: p.review for p in model.spec.operating_points}
     head = Text(printable(row["path"]), style="bold")
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in ("label", "probability", "", "review from", "flag from"):
+    for title in ("label", row.get("kind", ""), "", "review from", "flag from"):
         table.add_column(title)
     for label, probability in row.get("probabilities", {}).items():
         flag = row["thresholds"][label]

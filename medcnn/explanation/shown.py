@@ -28,11 +28,13 @@ class ShownScale:
         slope: Log-odds of the answer for each of the logit.
         low: Log-odds of a cell where colour begins.
         span: Log-odds from there to the hottest colour.
+        unit: Of all of them, in words.
     """
 
     slope: float
     low: float
     span: float
+    unit: str = "log-odds"
 
     @classmethod
     def of(cls, model: Model, label: str) -> "ShownScale":
@@ -41,7 +43,9 @@ class ShownScale:
         place = spec.labels.index(label)
         slope, low = flag_level(spec, float(model.bundle.head()[1][place]), label)
         measured = spec.heatmap_span if place == 0 else None
-        return cls(slope, low, measured or DEFAULT_SPAN)
+        is_score = spec.number_kind == "anomaly score"
+        unit = "logit of the anomaly score" if is_score else "log-odds"
+        return cls(slope, low, measured or DEFAULT_SPAN, unit)
 
     def levels(self, relevance: F32, cells: int) -> F32:
         """Return log-odds above where colour begins, >= 0.
@@ -88,7 +92,8 @@ def shown(model: Model, heatmap: Heatmap, hottest: float | None) -> Shown:
     is_detector = model.spec.detector is not None
     if is_detector or METHODS[heatmap.method].is_additive:
         levels = scale.levels(heatmap.array, heatmap.cells)
-        words = f"log-odds above {begins}: 0 to {scale.span:.3g}, alike for every image"
+        words = f"{scale.unit} above {begins}: 0 to {scale.span:.3g}"
+        words += ", alike for every image"
         return Shown(levels, scale.span, words)
     own = float(heatmap.array.max())
     if hottest is None:

@@ -20,7 +20,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Bar:
-    """A probability and its two thresholds, all 0 to 1."""
+    """A number and its two thresholds, all 0 to 1."""
 
     label: str
     value: float

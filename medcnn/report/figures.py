@@ -80,10 +80,10 @@ class Stop:
 def histogram(
     scores: Sequence[tuple[float, Band]], *, review: float, flag: float
 ) -> Histogram:
-    """Count probabilities in 50 equal bins, stacked by band.
+    """Count numbers from 0 to 1 in 50 equal bins, stacked by band.
 
     Args:
-        scores: Probability, 0 to 1, and band of each image.
+        scores: Number, 0 to 1, and band of each image.
         review: The review threshold.
         flag: The flag threshold.
     """

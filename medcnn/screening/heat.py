@@ -28,6 +28,10 @@ _ABOVE_FLAG = (
     "Colour begins where an image that looked like this spot all over would just reach "
     "the flag threshold, and is full at {span:.3g} log-odds more than that."
 )
+_ABOVE_NORMAL = (
+    "Colour begins where an image as unlike normal images all over as this spot would "
+    "just reach the flag threshold, and is full at {span:.3g} more than that ({unit})."
+)
 _FOR_LABEL = (
     "Colour begins where a spot speaks for {label} at all, and is full where an image "
     "that looked like it all over would gain {span:.3g} log-odds."
@@ -56,12 +60,16 @@ class HeatPainter:
         self._label = label or spec.labels[0]
         self._scale = ShownScale.of(model, self._label)
         words = _ABOVE_FLAG if self._scale.low > 0 else _FOR_LABEL
-        meaning = words.format(label=self._label, span=self._scale.span)
+        if spec.detector is not None:
+            words = _ABOVE_NORMAL
+        meaning = words.format(
+            label=self._label, span=self._scale.span, unit=self._scale.unit
+        )
         places = np.linspace(0, 255, _STOPS).round().astype(int)
         colours = (f"#{bytes(rgb).hex()}" for rgb in colour_scale()[places])
         self.scale = HeatmapScale(
             label=self._label,
-            unit="log-odds",
+            unit=self._scale.unit,
             low=0.0,
             high=self._scale.span,
             meaning=f"{meaning} {_ALWAYS}",

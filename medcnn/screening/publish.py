@@ -158,6 +158,8 @@ def _model_record(bundle: Bundle) -> ModelRecord:
         bands=spec.bands,
         auroc=None if measured is None else (measured.auroc, *measured.ci95),
         auroc_data="" if measured is None else _where(measured),
+        number_kind=spec.number_kind,
+        held_out_normals=None if spec.detector is None else spec.detector.held_out,
     )
 
 

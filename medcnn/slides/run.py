@@ -15,7 +15,7 @@ from medcnn.image import Image
 from medcnn.io.slide import Slide, Tile, Tiles
 from medcnn.model import Answer, Model, prepare
 from medcnn.preprocessing import Prepared
-from medcnn.results import TILE_PROBABILITY, Heatmap, Prediction
+from medcnn.results import TILE_METHODS, Heatmap, Prediction
 from medcnn.slides.grid import cells_of, geometry_of, parts_of
 from medcnn.slides.result import Cells, SlideResult, TileScores
 
@@ -247,6 +247,7 @@ class _Run:
     ) -> tuple[tuple[Heatmap, ...], tuple[Cells, ...]]:
         """Make the maps of tile probability, and those of class activation."""
         name, usable = self.model.spec.name, scores.is_in_scope
+        tile_method = TILE_METHODS[self.model.spec.number_kind]
         across, down = scores.grid[usable].T
         maps, cells = [], []
         for n, label in enumerate(self.model.labels):
@@ -254,7 +255,7 @@ class _Run:
             array[across, down, 0] = scores.probability[usable, n]
             cells.append(cells_of(self.tiles, (1, 1)))
             grid = geometry_of(self.slide, cells[-1], array.shape)
-            maps.append(Heatmap(array, grid, label, TILE_PROBABILITY, name))
+            maps.append(Heatmap(array, grid, label, tile_method, name))
         for label, array in self.maps.items():
             cells.append(cells_of(self.tiles, self.parts))
             i, j, k = array.shape
@@ -318,6 +319,7 @@ def _prediction(
         model_sha256=model.bundle.sha256,
         ood_limit=model.spec.gate.ood_limit,
         out_of_scope=reason,
+        kind=model.spec.number_kind,
     )
 
 

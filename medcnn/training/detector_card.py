@@ -43,11 +43,13 @@ def detector_card(
         "and from no other. It finds what is unlike them, ill or not: another device, "
         "projection or age is unusual, too; and what is ill but looks usual it passes.",
         "",
-        f"Its numbers from 0 to 1 are no probability of `{label}`: 0.5 is the median "
-        f"of {detector.held_out} held-out normal images, and {detector.percentile:g} "
-        f"their {share:g}th percentile, where a flag begins. Review begins at "
-        f"{point.review:.3f}. The score is the mean over the most unusual "
-        f"{100 * detector.top:g} % of {detector.grid} places.",
+        "Its number from 0 to 1 is an anomaly score, about the share of normal images "
+        f"that look less unusual, and no probability of `{label}`. It is a smooth "
+        f"curve through two points: 0.5 is the median of {detector.held_out} held-out "
+        f"normal images, and {detector.percentile:g} their {share:g}th percentile, "
+        f"where a flag begins. Review begins at {point.review:.3f}. An image is as "
+        f"unusual as the mean over the most unusual {100 * detector.top:g} % of "
+        f"{detector.grid} places.",
         "",
         "## What it achieves",
         "",

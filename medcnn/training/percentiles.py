@@ -18,10 +18,11 @@ flagged where a flag takes less."""
 def on_percentiles(spec: BundleSpec, val: Answers, percentile: float) -> BundleSpec:
     """Return the spec with scale and thresholds from the normal images of val.
 
-    A score becomes a number from 0 to 1 by a logistic curve through two points: the
-    median of the held-out normals becomes 0.5, their percentile itself, such as 0.95.
-    It is no probability of disease; it says about which share of normal images looks
-    less unusual.
+    A distance becomes an anomaly score from 0 to 1 by a logistic curve through two
+    points: the median of the held-out normals becomes 0.5, their percentile itself,
+    such as 0.95. It says about which share of normal images looks less unusual, and is
+    no probability of disease. The share itself, as counted, would be 1 for everything
+    beyond the most unusual normal image, and would no longer rank what is looked for.
 
     Args:
         spec: The bundle's.

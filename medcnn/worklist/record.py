@@ -10,6 +10,7 @@ from medcnn.bands import BandScore
 from medcnn.drift import Comparison, Sample
 from medcnn.errors import DataError
 from medcnn.outputs import write_whole
+from medcnn.results import NumberKind
 
 __all__ = [
     "Counts",
@@ -37,6 +38,8 @@ class ModelRecord(_Record):
         auroc: The main label's area under the ROC curve there, with its interval;
             None if the bundle does not say it.
         auroc_data: The cases it was measured on.
+        number_kind: What its numbers from 0 to 1 are.
+        held_out_normals: Normal images that an anomaly score is a share of.
     """
 
     name: str
@@ -51,6 +54,8 @@ class ModelRecord(_Record):
     bands: tuple[BandScore, ...] = ()
     auroc: tuple[float, float, float] | None = None
     auroc_data: str = ""
+    number_kind: NumberKind = "probability"
+    held_out_normals: int | None = None
 
 
 class HeatmapScale(_Record):
