@@ -368,3 +368,17 @@ def test_a_table_of_groups_that_cannot_be_used_is_refused(tmp_path, table, words
 
     with pytest.raises(DataError, match=words):
         groups_of(["a"], tmp_path)
+
+
+def test_names_cannot_turn_the_words_beside_them_round(tmp_path):
+    rows = [
+        make_row(1, probability=0.9, path="ward\u202e3/gpj.\u202emcd"),
+        make_row(2, reason="modality \u2066MR"),
+    ]
+    errors = [("a\u202eb.dcm", "decode", "cut\u202d off", "")]
+    page = Page(write_report(make_run(tmp_path, rows, errors=errors)))
+
+    assert "gpj.\ufffdmcd" in page.text
+    assert "modality \ufffdMR" in page.text
+    assert not set("\u202d\u202e\u2066") & set(page.source)
+    assert page.data()["rows"][0][1] == "ward\u202e3/gpj.\u202emcd"

@@ -16,7 +16,7 @@ from medcnn.outputs import write_whole
 from medcnn.report.cards import card_of, state_of
 from medcnn.report.figures import gradient, histogram
 from medcnn.report.groups import groups_of
-from medcnn.report.markup import asset, policy
+from medcnn.report.markup import asset, policy, steady
 from medcnn.report.pictures import Embedder, beside
 from medcnn.report.workload import workload
 from medcnn.results import LIMITS_OF_A_MAP, Status
@@ -95,6 +95,7 @@ def _render(run: _Run) -> str:
         loader=PackageLoader("medcnn.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=steady,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -536,3 +536,25 @@ def test_print_has_the_summary_and_the_flagged_on_its_first_page(page, tmp_path)
     page.pdf(path=tmp_path / "report.pdf", format="A4")
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
     page.emulate_media(media="screen")
+
+
+def test_names_that_turn_what_follows_stand_still_and_stay_what_they_are(
+    browser, tmp_path
+):
+    turning = "ward\u202e3/gpj.\u202emcd"
+    rows = [make_row(1, probability=0.9, path=turning), make_row(2, probability=0.1)]
+    rows.append(make_row(3, reason="modality \u2066MR"))
+    opened = browser.new_page()
+    opened.goto(write_report(make_run(tmp_path, rows)).as_uri())
+
+    drawn = "[...document.body.querySelectorAll(':not(script)')].flatMap(e => "
+    told = drawn + "[e.title ?? '', e.ariaLabel ?? '', e.alt ?? '']).join(' ')"
+    for view in ("cards", "table", "large"):
+        if view != "cards":
+            opened.locator("#view" if view == "table" else "#rows button").first.click()
+        shown = opened.locator("body").inner_text() + opened.evaluate(told)
+        assert "gpj.\ufffdmcd" in shown
+        assert not set("\u202e\u2066") & set(shown)
+    keys(opened, "Escape", "n", "p", "a")
+    assert exported(opened)[0]["path"] == turning
+    opened.close()

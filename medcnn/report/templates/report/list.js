@@ -60,7 +60,7 @@ function card(index, position) {
   made.setAttribute("aria-posinset", position + 1);
   made.setAttribute("aria-setsize", matching.length);
   const score = hasScores(row) && row[SCORE] !== null ? row[SCORE] : null;
-  made.setAttribute("aria-label", `Image ${row[RANK]}, ${WORDS[row[STATE]]}${score === null ? "" : `, ${label} ${score.toFixed(2)}`}, ${fileName(row)}`);
+  made.setAttribute("aria-label", `Image ${row[RANK]}, ${WORDS[row[STATE]]}${score === null ? "" : `, ${label} ${score.toFixed(2)}`}, ${steady(fileName(row))}`);
   const text = element("div", "", "text");
   const head = element("p", "", "head");
   head.append(element("span", row[RANK], "rank"), element("span", WORDS[row[STATE]], `badge ${row[STATE]}`));
@@ -69,7 +69,7 @@ function card(index, position) {
   if (row[REASON]) text.append(element("p", row[REASON], "reason"));
   if (score !== null) text.append(bar(score, 0), findings(row, 3));
   const file = element("p", "", "file");
-  file.title = row[PATH];
+  file.title = steady(row[PATH]);
   file.append(element("b", fileName(row)), element("span", row[PATH].slice(0, row[PATH].lastIndexOf("/") + 1)));
   text.append(file);
   made.append(pictureOf(index), text, markButtons(index));
@@ -86,7 +86,7 @@ function line(index, position) {
   state.append(element("span", WORDS[row[STATE]], `badge ${row[STATE]}`));
   const file = element("td", "", "path");
   file.append(button(row[PATH], "", () => enlarge(index)));
-  file.title = row[PATH];
+  file.title = steady(row[PATH]);
   const top = hasScores(row) ? others(row)[0] : undefined;
   const told = top === undefined ? row[REASON] : `${data.labels[top]} ${row[ALL][top].toFixed(2)}`;
   const one = markOf(index);
@@ -95,7 +95,7 @@ function line(index, position) {
   tr.append(element("td", row[RANK]), state, element("td", hasScores(row) && row[SCORE] !== null ? row[SCORE].toFixed(3) : ""), file);
   if (data.identify) tr.append(element("td", row[PATIENT]));
   const reason = element("td", told);
-  reason.title = told;
+  reason.title = steady(told);
   tr.append(reason, mark);
   return tr;
 }

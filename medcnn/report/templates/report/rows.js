@@ -8,11 +8,14 @@ const label = data.labels[0];
 const printed = new Map([...document.querySelectorAll("#printed .card")].map((card) => [Number(card.dataset.index), card]));
 const hasScores = (row) => row[STATE] !== "out_of_scope" && row[STATE] !== "error";
 const count = (number) => number.toLocaleString("en");
+// Control characters, and those that turn the direction of all that follows: shown as one that does neither. Marks and searches take texts as they are.
+const STEERING = /[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+const steady = (text) => String(text).replace(STEERING, "\ufffd");
 const fileName = (row) => row[PATH].slice(row[PATH].lastIndexOf("/") + 1);
 
 function element(name, text = "", kind = "") {
   const made = document.createElement(name);
-  made.textContent = text;
+  made.textContent = steady(text);
   if (kind) made.className = kind;
   return made;
 }
@@ -20,7 +23,7 @@ function element(name, text = "", kind = "") {
 function button(text, kind, action, words = "") {
   const made = element("button", text, kind);
   made.type = "button";
-  if (words) made.setAttribute("aria-label", words);
+  if (words) made.setAttribute("aria-label", steady(words));
   made.addEventListener("click", action);
   return made;
 }

@@ -58,7 +58,7 @@ function fillText(index) {
   const head = large.querySelector(".head");
   head.replaceChildren(element("span", row[RANK], "rank"), element("span", WORDS[row[STATE]], `badge ${row[STATE]}`));
   if (hasScores(row) && row[SCORE] !== null) head.append(element("b", row[SCORE].toFixed(3), "score"));
-  large.querySelector(".reason").textContent = row[REASON];
+  large.querySelector(".reason").textContent = steady(row[REASON]);
   const found = element("dl", "", "findings");
   if (hasScores(row)) {
     for (const n of [0, ...others(row)]) {
@@ -71,7 +71,7 @@ function fillText(index) {
     }
   }
   large.querySelector(".findings").replaceWith(found);
-  large.querySelector(".file").textContent = row[PATH];
+  large.querySelector(".file").textContent = steady(row[PATH]);
   const facts = data.groups.flatMap((group, n) => (row[GROUPS][n] === "" ? [] : [[group.name, group.values[row[GROUPS][n]]]]));
   const ids = row[UIDS] || [];
   if (row[PATIENT]) facts.push(["Patient", row[PATIENT]]);
