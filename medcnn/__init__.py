@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from medcnn.bundle import shipped_bundles as shipped_bundles
     from medcnn.errors import MedcnnError as MedcnnError
     from medcnn.explanation import explain as explain
+    from medcnn.exporting import export as export
+    from medcnn.exporting import quantise as quantise
     from medcnn.geometry import Geometry as Geometry
     from medcnn.image import Image as Image
     from medcnn.image import Study as Study
@@ -60,10 +62,12 @@ _HOME = {
     "describe": "medcnn.io",
     "evaluate": "medcnn.assessment",
     "explain": "medcnn.explanation",
+    "export": "medcnn.exporting",
     "load": "medcnn.io",
     "load_study": "medcnn.io",
     "open_bundle": "medcnn.bundle",
     "open_slide": "medcnn.io.slide",
+    "quantise": "medcnn.exporting",
     "screen": "medcnn.screening",
     "screen_slide": "medcnn.slides",
     "shipped_bundles": "medcnn.bundle",

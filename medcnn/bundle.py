@@ -7,6 +7,7 @@
       gate.safetensors      the input gate's statistics of the training features
       detector.safetensors  what a normal-only detector compares with
       reference.json        scores and acquisition of held-out cases, for drift
+      int8.xml, int8.bin    the 8-bit network, if `medcnn export` made one
       CARD.md               intended use, population, known failures, licences
       selftest/             one input and the expected probabilities
 
@@ -18,10 +19,10 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +31,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from medcnn.bundle_spec import (
+    AreaChange,
     BundleSpec,
     Calibration,
     HeadNames,
     InputSpec,
+    Int8Facts,
     NetworkSpec,
     OperatingPoint,
     Score,
@@ -43,7 +46,7 @@ from medcnn.bundle_spec import (
 )
 from medcnn.detectors import DETECTOR, Detector, detector_of
 from medcnn.drift import REFERENCE, Sample, read_sample
-from medcnn.errors import BundleError, DataError, OutputError
+from medcnn.errors import BundleError, DataError, EngineError, OutputError
 from medcnn.gate import FeatureModel
 from medcnn.outputs import write_whole
 
@@ -51,15 +54,20 @@ __all__ = [
     "CARD",
     "GATE",
     "GRAPH",
+    "INT8",
+    "INT8_WEIGHTS",
     "SPEC",
     "WEIGHTS",
+    "AreaChange",
     "Bundle",
     "BundleSpec",
     "Calibration",
     "HeadNames",
     "InputSpec",
+    "Int8Facts",
     "NetworkSpec",
     "OperatingPoint",
+    "Precision",
     "Score",
     "SiteFacts",
     "Temperature",
@@ -77,6 +85,11 @@ WEIGHTS = "weights.safetensors"
 GRAPH = "graph.onnx"
 GATE = "gate.safetensors"
 CARD = "CARD.md"
+INT8 = "int8.xml"
+INT8_WEIGHTS = "int8.bin"
+
+Precision = Literal["fp32", "int8"]
+"""How exact the numbers inside a network are."""
 
 _READABLE = 0o644
 _DAMAGED = "The file was altered or damaged: copy it again."
@@ -99,6 +112,25 @@ class Bundle:
     def sha256(self) -> str:
         """Checksum of the weights: the model's identity in every result."""
         return self.spec.files[WEIGHTS]
+
+    def at(self, precision: Precision) -> "Bundle":
+        """Return this bundle with the thresholds of a precision.
+
+        Raises:
+            EngineError: If it has no 8-bit network, and that is asked for.
+        """
+        if precision == "fp32":
+            return self
+        facts = self.spec.int8
+        if facts is None or INT8 not in self.spec.files:
+            msg = f"{self.spec.name} has no 8-bit network"
+            hint = (
+                "Make one: medcnn export --model M --format openvino-int8 "
+                "--calibrate DATA --output NEW."
+            )
+            raise EngineError(msg, hint=hint)
+        points = {"operating_points": facts.operating_points, "bands": ()}
+        return replace(self, spec=self.spec.model_copy(update=points))
 
     def weights(self) -> Mapping[str, npt.NDArray[Any]]:
         """Read all weights by name."""

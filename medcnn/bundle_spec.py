@@ -11,10 +11,12 @@ from medcnn.preprocessing import Preprocessing
 from medcnn.results import NumberKind
 
 __all__ = [
+    "AreaChange",
     "BundleSpec",
     "Calibration",
     "HeadNames",
     "InputSpec",
+    "Int8Facts",
     "NetworkSpec",
     "OperatingPoint",
     "Score",
@@ -115,6 +117,67 @@ class SiteFacts(_Record):
     labels: tuple[str, ...]
 
 
+class AreaChange(_Record):
+    """What rounding to 8 bits changed for one label, on the same cases.
+
+    Attributes:
+        label: Which.
+        n_positive: Cases with it.
+        n_negative: Cases without it.
+        auroc: Area under the ROC curve at full precision.
+        auroc_int8: At 8 bits.
+        ci95: Interval of `auroc_int8 - auroc`, paired, clustered by patient.
+        flipped: Share of cases that change sides of the flag threshold, which is moved
+            so that as many are flagged as before.
+    """
+
+    label: str
+    n_positive: int = Field(ge=1)
+    n_negative: int = Field(ge=1)
+    auroc: float = Field(ge=0, le=1)
+    auroc_int8: float = Field(ge=0, le=1)
+    ci95: tuple[float, float]
+    flipped: float = Field(ge=0, le=1)
+
+    @property
+    def change(self) -> float:
+        """By how much the area grew; below 0 it shrank."""
+        return self.auroc_int8 - self.auroc
+
+
+class Int8Facts(_Record):
+    """How the 8-bit network of int8.xml was made, and what that costs.
+
+    Attributes:
+        data: The table's name.
+        sha256: Of the cases and truths it was verified on.
+        date: When.
+        calibrated_on: Images that its ranges were measured on, in words.
+        images: How many they were.
+        cases: How many it was verified on.
+        patients: How many patients they are of; None if not known.
+        changes: Of each label that the data tell, the main label first.
+        method: Of the intervals.
+        heatmap_correlation: Median over images, between both precisions' maps of the
+            main label; None for a network without places.
+        operating_points: The thresholds at 8 bits.
+        environment: The libraries that made it.
+    """
+
+    data: str
+    sha256: str
+    date: str
+    calibrated_on: str
+    images: int = Field(ge=1)
+    cases: int = Field(ge=1)
+    patients: int | None = Field(default=None, ge=1)
+    changes: tuple[AreaChange, ...] = Field(min_length=1)
+    method: str
+    heatmap_correlation: float | None = Field(default=None, ge=-1, le=1)
+    operating_points: tuple[OperatingPoint, ...]
+    environment: dict[str, str]
+
+
 class TrainingFacts(_Record):
     """Where the weights come from."""
 
@@ -156,6 +219,7 @@ class BundleSpec(_Record):
         bands: What both thresholds of the main label achieved on held-out cases.
         heatmap_span: How many log-odds above the flag threshold a spot must lie to get
             the hottest display colour; None if it was not measured.
+        int8: Of the 8-bit network beside the full one; None if there is none.
         files: SHA-256 of every other file of the bundle.
     """
 
@@ -179,6 +243,7 @@ class BundleSpec(_Record):
     evaluation: tuple[Score, ...] = ()
     bands: tuple[BandScore, ...] = ()
     heatmap_span: float | None = Field(default=None, gt=0)
+    int8: Int8Facts | None = None
     files: dict[str, str]
 
     @model_validator(mode="after")
@@ -186,6 +251,10 @@ class BundleSpec(_Record):
         points = tuple(point.label for point in self.operating_points)
         if points != self.labels:
             msg = f"operating points are for {points}, the labels are {self.labels}"
+            raise ValueError(msg)
+        at_int8 = () if self.int8 is None else self.int8.operating_points
+        if at_int8 and tuple(point.label for point in at_int8) != self.labels:
+            msg = "the operating points at 8 bits are not for its labels"
             raise ValueError(msg)
         if len(set(self.labels)) < len(self.labels):
             msg = f"labels are named twice: {self.labels}"

@@ -85,9 +85,29 @@ class UnknownFormatError(ReadError):
 
 
 class NoPixelsError(ReadError):
-    """The file is sound but carries no pixels."""
+    """The file carries no pixels.
+
+    Attributes:
+        is_lost: Whether it should carry some; otherwise it is sound and no image, such
+            as a report or a presentation state.
+    """
 
     stage = "header"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        is_lost: bool = False,
+        path: Path | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, path=path, hint=hint)
+        self.is_lost = is_lost
+
+    def __reduce__(self) -> tuple[object, ...]:
+        kept = super().__reduce__()
+        return (*kept, {"is_lost": self.is_lost})
 
 
 class DecodeError(ReadError):

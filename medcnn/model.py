@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.bundle import Bundle, BundleSpec, open_bundle
+from medcnn.bundle import Bundle, BundleSpec, Precision, open_bundle
 from medcnn.calibration import probabilities_of
 from medcnn.engines import Engine, EngineName, Outputs, open_engine
 from medcnn.engines.torch import TorchEngine, network_of
@@ -127,16 +127,26 @@ class Model:
         engine: EngineName = "auto",
         device: str = "auto",
         threads: int | None = None,
+        precision: Precision = "fp32",
     ) -> Self:
         """Open a shipped model by name, or any bundle by its directory.
+
+        Args:
+            name_or_path: Which.
+            engine: What runs its network.
+            device: Where.
+            threads: Most CPU threads; None takes them all.
+            precision: "int8" for the 8-bit network that `medcnn export` added.
 
         Raises:
             BundleError: If the bundle is not there or not as it should be.
             EngineError: If the engine or device cannot be had.
             MissingDependencyError: If the engine is not installed.
         """
-        bundle = open_bundle(name_or_path)
-        opened = open_engine(bundle, engine=engine, device=device, threads=threads)
+        bundle = open_bundle(name_or_path).at(precision)
+        opened = open_engine(
+            bundle, engine=engine, device=device, threads=threads, precision=precision
+        )
         return cls(bundle, opened)
 
     @property

@@ -26,6 +26,7 @@ VERBS = (
     "compare",
     "calibrate",
     "drift",
+    "export",
     "report",
     "models",
     "describe",

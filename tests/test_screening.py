@@ -56,7 +56,8 @@ def mixed(tmp_path_factory):
     (folder / "dead_link.dcm").symlink_to(folder / "nothing")
     os.mkfifo(folder / "pipe.dcm")
     shutil.copy(folder / "film0001.dcm", folder / "=cmd\nnext.dcm")
-    expected = ok | {"=cmd\\x0anext.dcm": "ok"}
+    # the first by name is the image, the other its copy
+    expected = ok | {"=cmd\\x0anext.dcm": "ok", "film0001.dcm": "out_of_scope"}
     expected |= dict.fromkeys([*odd, "dead_link.dcm", "pipe.dcm", "nan.nii"], "error")
     outside = [f"other_{name}.dcm" for name in _other_worlds()]
     outside += ["pixel.dcm", "volume.nii", "photo.png"]

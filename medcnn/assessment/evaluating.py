@@ -12,7 +12,7 @@ from medcnn.assessment.answers import Answered, Progress, Reader, answer_cases
 from medcnn.assessment.gallery import draw_gallery, remove_gallery
 from medcnn.assessment.ledger import Ledger
 from medcnn.assessment.truth import as_predictions, read_truth, what_is_known
-from medcnn.bundle import BundleSpec
+from medcnn.bundle import BundleSpec, Precision
 from medcnn.dataset import CaseTable
 from medcnn.engines import EngineName
 from medcnn.errors import DataError
@@ -62,6 +62,7 @@ class Run:
     Attributes:
         engine: What runs the network, if the model is not open yet.
         device: Where, if it is not open yet.
+        precision: "int8" for its 8-bit network, if it is not open yet.
         workers: Reader processes; None takes one for each processor, at most 16.
         limits: What one file may cost; None is 60 s and 4 GiB.
         gallery: Whether the worst errors are drawn.
@@ -71,6 +72,7 @@ class Run:
 
     engine: EngineName = "auto"
     device: str = "auto"
+    precision: Precision = "fp32"
     workers: int | None = None
     limits: Limits | None = None
     gallery: bool = True
@@ -81,7 +83,9 @@ class Run:
         """Return the open model."""
         if isinstance(model, Model):
             return model
-        return Model.open(model, engine=self.engine, device=self.device)
+        return Model.open(
+            model, engine=self.engine, device=self.device, precision=self.precision
+        )
 
 
 @dataclass(frozen=True, eq=False)

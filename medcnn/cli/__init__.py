@@ -18,6 +18,7 @@ from medcnn.cli.doctor import doctor, version_of
 from medcnn.cli.drift import drift
 from medcnn.cli.evaluate import evaluate
 from medcnn.cli.explain import explain
+from medcnn.cli.export import export
 from medcnn.cli.inspect import inspect
 from medcnn.cli.models import models
 from medcnn.cli.predict import predict
@@ -84,6 +85,7 @@ _VERBS = (
     compare,
     calibrate,
     drift,
+    export,
     report,
     models,
     describe,

@@ -7,7 +7,15 @@ import typer
 
 import medcnn
 from medcnn.cli.console import answer, end, printable, progress_bar, say, show
-from medcnn.cli.options import Device, Engine, Json, OutputFolder, Quiet, Workers
+from medcnn.cli.options import (
+    Device,
+    Engine,
+    Json,
+    OutputFolder,
+    PrecisionOption,
+    Quiet,
+    Workers,
+)
 
 __all__ = ["ALL_SPLITS", "Data", "Split", "evaluate", "number_words"]
 
@@ -100,6 +108,7 @@ def evaluate(
     ] = False,
     device: Device = "auto",
     engine: Engine = "auto",
+    precision: PrecisionOption = "fp32",
     workers: Workers = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -117,6 +126,7 @@ def evaluate(
         run = Run(
             engine=engine,
             device=device,
+            precision=precision,
             workers=workers,
             gallery=gallery,
             progress=advance,

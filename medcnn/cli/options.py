@@ -16,6 +16,7 @@ __all__ = [
     "Model",
     "OutputFolder",
     "Paths",
+    "PrecisionOption",
     "Quiet",
     "ResampleTilt",
     "Seed",
@@ -51,6 +52,12 @@ Device = Annotated[
     ),
 ]
 Engine = Annotated[EngineChoice, typer.Option(help="What runs the network.")]
+PrecisionOption = Annotated[
+    Literal["fp32", "int8"],
+    typer.Option(
+        "--precision", help="int8: the model's 8-bit network, made by medcnn export."
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Processes that read files; default: by the CPU's cores."),

@@ -22,6 +22,7 @@ from medcnn.cli.options import (
     Json,
     Model,
     Paths,
+    PrecisionOption,
     Quiet,
     ResampleTilt,
     SlideRule,
@@ -47,6 +48,7 @@ def predict(
     model: Model = "chest-xray",
     device: Device = "auto",
     engine: Engine = "auto",
+    precision: PrecisionOption = "fp32",
     as_json: Json = False,
     resample_tilt: ResampleTilt = False,
     allow_gaps: AllowGaps = False,
@@ -71,7 +73,9 @@ def predict(
     images: list[dict[str, Any]] = []
     slides, others = slides_among(paths)
     with medcnn.SafeReader() as reader:  # its start and the model's go on side by side
-        opened = open_model(model, engine=engine, device=device, quiet=quiet)
+        opened = open_model(
+            model, engine=engine, device=device, quiet=quiet, precision=precision
+        )
         for image in images_in(reader, others, errors, options):
             try:
                 prediction = opened.predict(image)

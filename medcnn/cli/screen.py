@@ -15,11 +15,14 @@ from medcnn.cli.options import (
     Model,
     OutputFolder,
     Paths,
+    PrecisionOption,
     Quiet,
     Workers,
 )
 
 __all__ = ["screen"]
+
+_NOTES_SHOWN = 3
 
 
 def screen(
@@ -29,6 +32,7 @@ def screen(
     model: Model = "chest-xray",
     device: Device = "auto",
     engine: Engine = "auto",
+    precision: PrecisionOption = "fp32",
     workers: Workers = None,
     heatmaps: Annotated[
         Literal["flagged", "all", "none"],
@@ -50,6 +54,20 @@ def screen(
         float,
         typer.Option(min=1, max=86_400, help="Most seconds for reading one file."),
     ] = 60.0,
+    memory: Annotated[
+        float,
+        typer.Option(min=0.1, help="Most memory for one file, in GiB (Linux)."),
+    ] = 4.0,
+    max_pixels: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            help="Most megapixels of one file: columns x rows x frames x channels.",
+        ),
+    ] = 268.435456,
+    max_frames: Annotated[
+        int, typer.Option(min=1, help="Most frames of one DICOM object.")
+    ] = 1 << 20,
     identify: Identify = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -68,12 +86,18 @@ def screen(
             model=model,
             device=device,
             engine=engine,
+            precision=precision,
             workers=workers,
             heatmaps=heatmaps,
             identify=identify,
             retry_errors=retry_errors,
             compare_with=compare_with or (),
-            limits=Limits(timeout_s=timeout),
+            limits=Limits(
+                timeout_s=timeout,
+                memory_bytes=int(memory * (1 << 30)),
+                samples=round(max_pixels * 1e6),
+                frames=max_frames,
+            ),
             progress=advance,
         ).run()
     if as_json:
@@ -110,6 +134,8 @@ def _show(record: Any, output: Path) -> None:
     show(table)
     for one in record.drift:
         show(f"drift     {in_words(one)}")
+    for note in record.notes[:_NOTES_SHOWN]:
+        show(f"note      {printable(note)}")
     typer.echo(f"report    {printable(str(output / REPORT))}")
     typer.echo(f"worklist  {printable(str(output / WORKLIST))}")
     if counts.error:

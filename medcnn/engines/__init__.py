@@ -8,11 +8,11 @@ in a batch or on where an interrupted run went on.
 from collections.abc import Callable
 from typing import Literal
 
-from medcnn.bundle import Bundle
+from medcnn.bundle import Bundle, Precision
 from medcnn.engines.contract import Engine, Outputs
 from medcnn.errors import EngineError
 
-__all__ = ["Engine", "EngineName", "Outputs", "open_engine"]
+__all__ = ["Engine", "EngineName", "Outputs", "Precision", "open_engine"]
 
 EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
 
@@ -23,6 +23,7 @@ def open_engine(
     engine: EngineName = "auto",
     device: str = "auto",
     threads: int | None = None,
+    precision: Precision = "fp32",
 ) -> Engine:
     """Open a bundle's network in an engine.
 
@@ -32,13 +33,16 @@ def open_engine(
         device: "auto", "cpu", "cuda", "cuda:1" or "mps". "auto" is the CPU unless
             `engine` is "torch" and a GPU is there.
         threads: Most CPU threads; None lets the engine take them all.
+        precision: "int8" runs the 8-bit network of the bundle, with OpenVINO.
 
     Raises:
-        EngineError: If the engine is unknown, cannot run on that device, or the device
-            is absent.
+        EngineError: If the engine is unknown, cannot run on that device or at that
+            precision, or the device is absent.
         MissingDependencyError: If the engine is not installed.
     """
     name = engine
+    if precision == "int8":
+        return _int8(bundle, engine, device, threads)
     if name == "auto":
         name = "openvino" if device in {"auto", "cpu"} else "torch"
     if name not in _OPENERS:
@@ -50,6 +54,22 @@ def open_engine(
         msg = f"{name} runs on the CPU here, not on {device!r}"
         raise EngineError(msg, hint="Use --engine torch for a GPU.")
     return _OPENERS[name](bundle, device, threads)
+
+
+def _int8(
+    bundle: Bundle, engine: EngineName, device: str, threads: int | None
+) -> Engine:
+    """Open the 8-bit network.
+
+    Raises:
+        EngineError: If another engine or device is asked for.
+    """
+    if engine not in {"auto", "openvino"} or device not in {"auto", "cpu"}:
+        msg = f"8-bit networks run in openvino on the CPU, not in {engine} on {device}"
+        raise EngineError(msg, hint="Leave --engine and --device out.")
+    from medcnn.engines.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(bundle, threads=threads, precision="int8")
 
 
 def _openvino(bundle: Bundle, _device: str, threads: int | None) -> Engine:

@@ -35,7 +35,7 @@ class Engine(Protocol):
     """A network that is ready to run.
 
     Attributes:
-        name: "openvino", "onnxruntime" or "torch".
+        name: "openvino", "openvino int8", "onnxruntime" or "torch".
         device: Where it runs, in words.
     """
 

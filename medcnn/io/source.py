@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from medcnn.errors import DecodeError, ReadError, UnknownFormatError
+from medcnn.io.bounds import MAX_SAMPLES, bounds
 from medcnn.io.kinds import (
     HEAD_BYTES,
     ZIP,
@@ -22,6 +23,7 @@ from medcnn.io.slide_head import is_whole_slide
 __all__ = [
     "MAX_FILE_BYTES",
     "MAX_SAMPLES",
+    "check_frames",
     "check_samples",
     "identify",
     "is_folder",
@@ -31,9 +33,6 @@ __all__ = [
     "require",
     "shown",
 ]
-
-MAX_SAMPLES = 2**28
-"""Most numbers one image may declare (columns x rows x slices x channels)."""
 
 MAX_FILE_BYTES = 2**32
 """Largest file that is opened, in bytes."""
@@ -124,7 +123,7 @@ def check_samples(path: Path | None, *sizes: int) -> None:
         sizes: Columns, rows, slices, channels.
 
     Raises:
-        DecodeError: If a size is below 1 or the product is above MAX_SAMPLES.
+        DecodeError: If a size is below 1 or the product is above this process' bound.
     """
     total = 1
     for size in sizes:
@@ -133,11 +132,24 @@ def check_samples(path: Path | None, *sizes: int) -> None:
     if total < 1:
         msg = f"the header declares an image of {declared}, which holds nothing."
         raise DecodeError(msg, path=path)
-    if total > MAX_SAMPLES:
-        msg = f"the header declares {declared} numbers; at most {MAX_SAMPLES} are read."
+    most = bounds().samples
+    if total > most:
+        msg = f"the header declares {declared} numbers; at most {most} are read."
         raise DecodeError(
             msg, path=path, hint="It is either broken or larger than any image."
         )
+
+
+def check_frames(path: Path | None, frames: int) -> None:
+    """Refuse a declared number of frames before any is decoded.
+
+    Raises:
+        DecodeError: If there are more than this process' bound.
+    """
+    most = bounds().frames
+    if frames > most:
+        msg = f"the header declares {frames} frames; at most {most} are read."
+        raise DecodeError(msg, path=path, hint="Allow more of them, or split the file.")
 
 
 def _check_regular(path: Path, mode: int) -> None:

@@ -47,6 +47,7 @@ class Crew:
             "setup": setup,
             "memory_bytes": limits.memory_bytes,
             "timeout_s": limits.timeout_s,
+            "bounds": {"samples": limits.samples, "frames": limits.frames},
         }
         self._desk = _Desk(json.dumps(told).encode(), limits)
         self._results: _Results = queue.SimpleQueue()

@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from medcnn.io.bounds import Bounds, set_bounds
 from medcnn.isolation.wire import (
     FOLDER_PREFIX,
     Failure,
@@ -88,6 +89,7 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     setup = json.loads(receive_bytes(requests))
     module, _, function = setup["job"].partition(":")
     job: Job = getattr(import_module(module), function)
+    set_bounds(Bounds(**setup["bounds"]))
     answering = job(setup["setup"])
     allowed_s = setup["timeout_s"] + _GRACE_S
     _limit_means(setup["memory_bytes"])

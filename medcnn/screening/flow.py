@@ -14,6 +14,7 @@ import numpy.typing as npt
 from medcnn.model import Answer, Model
 from medcnn.outputs import write_whole
 from medcnn.results import Band, CaseResult, Status
+from medcnn.screening.copies import digest_of
 from medcnn.screening.crew import Crew
 from medcnn.screening.heat import HeatPainter
 from medcnn.screening.names import picture_stem
@@ -120,7 +121,8 @@ class Flow:
                 case = item.case
                 if case is None:
                     case = self._conclude(item, answer)
-                    fresh.append(Finished(case, item.fingerprint))
+                    digest = digest_of(item.tensor)
+                    fresh.append(Finished(case, item.fingerprint, digest))
                     if case.thumbnail:
                         writing.append(hands.submit(self._draw, case, item, answer))
                 cases.append(case)

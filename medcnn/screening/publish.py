@@ -80,7 +80,9 @@ def publish(
     if setting is None:
         msg = f"{folder / STORE} holds no finished image yet."
         raise OutputError(msg, hint="Run medcnn screen with this output first.")
-    record = _record(json.loads(setting), store, folder)
+    notes = store.settle_copies()
+    facts = json.loads(setting) | {"notes": notes}
+    record = _record(facts, store, folder)
     model = record.model
     rows = (
         WorklistRow.of(case, rank=n, model=model.name, model_sha256=model.sha256)

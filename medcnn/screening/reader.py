@@ -13,7 +13,7 @@ import numpy as np
 
 from medcnn.bundle import BundleSpec
 from medcnn.drift import acquisition_of
-from medcnn.errors import GeometryError, MedcnnError, ReadError
+from medcnn.errors import GeometryError, MedcnnError, NoPixelsError, ReadError
 from medcnn.io import load
 from medcnn.isolation import (
     TOO_MUCH_MEMORY,
@@ -44,14 +44,13 @@ def job(setup: Mapping[str, Any]) -> Answering:
 def read_file(spec: BundleSpec, path: Path) -> Reading:
     """Load a file, look whether the model takes it, and prepare it.
 
-    Whatever goes wrong becomes a `Failure`, so that one file costs one row.
+    Whatever goes wrong becomes a `Failure`, so that one file costs one row. A sound
+    object that is no image (a report, a presentation state) is out of scope.
     """
     try:
         return _read(spec, path)
     except ReadError as error:
-        failure = Failure(error.stage, error.message, error.hint)
-        if is_out_of_memory(error):
-            failure = TOO_MUCH_MEMORY
+        return _refused(error)
     except GeometryError as error:
         failure = Failure("geometry", error.message, error.hint)
     except MedcnnError as error:
@@ -61,6 +60,15 @@ def read_file(spec: BundleSpec, path: Path) -> Reading:
     except Exception as error:  # noqa: BLE001 - a hostile file may raise anything
         failure = foreign_failure(error)
     return Reading(failure=failure)
+
+
+def _refused(error: ReadError) -> Reading:
+    """Say of a file that gave no image whether anything is wrong with it."""
+    if isinstance(error, NoPixelsError) and not error.is_lost:
+        return Reading(reason=error.message)
+    if is_out_of_memory(error):
+        return Reading(failure=TOO_MUCH_MEMORY)
+    return Reading(failure=Failure(error.stage, error.message, error.hint))
 
 
 def _read(spec: BundleSpec, path: Path) -> Reading:

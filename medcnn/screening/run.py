@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medcnn.bundle import BundleSpec, open_bundle
+from medcnn.bundle import BundleSpec, Precision, open_bundle
 from medcnn.engines import EngineName
 from medcnn.errors import ReadError
 from medcnn.io import discover
@@ -44,6 +44,7 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
     model: Model | str | Path = "chest-xray",
     engine: EngineName = "auto",
     device: str = "auto",
+    precision: Precision = "fp32",
     workers: int | None = None,
     heatmaps: Heatmaps = "flagged",
     report: bool = True,
@@ -65,6 +66,7 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
         model: An open model, a shipped one's name, or a bundle's directory.
         engine: What runs the network, if `model` is not open yet.
         device: Where, if `model` is not open yet.
+        precision: "int8" for its 8-bit network, if `model` is not open yet.
         workers: Reader processes; None takes one for each processor, at most 16.
         heatmaps: Which images in scope get one: "flagged", "all" or "none".
         report: Whether report.html is written at the end.
@@ -98,7 +100,7 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
         limits=limits or Limits(),
     )
     wanted = [paths] if isinstance(paths, str | Path) else list(paths)
-    opener = _Opener(model, engine, device)
+    opener = _Opener(model, engine, device, precision)
     return Screening(
         [Path(path) for path in wanted],
         Path(output),
@@ -217,7 +219,11 @@ class Screening:
             store.note({"root": "" if root is None else name_of(root, None)})
 
     def _work(self, store: Store, asked: StopAsked) -> Iterator[CaseResult]:
-        """Yield all cases, committing each burst of them before it is yielded."""
+        """Yield all cases, committing each burst of them before it is yielded.
+
+        Raises:
+            ReadError: If where the files are cannot be reached any more.
+        """
         began = time.monotonic()
         session = store.begin_session(datetime.now(UTC).isoformat(timespec="seconds"))
         counter = _Counter(self._paths, self._progress)
@@ -227,9 +233,12 @@ class Screening:
             while not flow.is_over and not asked:
                 with listening(asked):
                     cases, fresh = flow.burst(seconds, stopped=lambda: bool(asked))
+                    fresh, gone = self._source.sift(fresh)
                     if fresh:
                         store.commit(fresh, session, time.monotonic() - began)
                         seconds = _BURST_S
+                if gone is not None:
+                    raise gone
                 counter.advance(len(cases))
                 yield from cases
         ended = "stopped" if asked else "done"
@@ -265,6 +274,8 @@ class Screening:
             "workers": options.processes,
             "timeout_s": options.limits.timeout_s,
             "memory_bytes": options.limits.memory_bytes,
+            "samples": options.limits.samples,
+            "frames": options.limits.frames,
         }
         describe_run(
             store,
@@ -292,15 +303,19 @@ class _Opener:
     """A model that is opened when it is needed, not before."""
 
     def __init__(
-        self, model: Model | str | Path, engine: EngineName, device: str
+        self,
+        model: Model | str | Path,
+        engine: EngineName,
+        device: str,
+        precision: Precision,
     ) -> None:
         self._open: Model | None = None
-        self._engine, self._device = engine, device
+        self._engine, self._device, self._precision = engine, device, precision
         if isinstance(model, Model):
             self._open = model
             self._bundle = model.bundle
         else:
-            self._bundle = open_bundle(model)
+            self._bundle = open_bundle(model).at(precision)
 
     @property
     def spec(self) -> BundleSpec:
@@ -313,7 +328,10 @@ class _Opener:
     def model(self) -> Model:
         if self._open is None:
             self._open = Model.open(
-                self._bundle.path, engine=self._engine, device=self._device
+                self._bundle.path,
+                engine=self._engine,
+                device=self._device,
+                precision=self._precision,
             )
         return self._open
 

@@ -2,17 +2,21 @@
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from medcnn.errors import ReadError
-from medcnn.io import discover, status_of
+from medcnn.io import Found, discover, status_of
 from medcnn.results import Status
 from medcnn.screening.flow import Item
 from medcnn.screening.names import name_of, path_of
-from medcnn.screening.store import Fingerprint, Store
+from medcnn.screening.store import Fingerprint, Finished, Store
 from medcnn.screening.wire import Failure, Reading
 
 __all__ = ["Source"]
+
+_BATCH = 256
+_UNREACHED = {"open", "folder", "timeout"}
 
 
 class Source:
@@ -34,28 +38,66 @@ class Source:
         self._output = output
         self._retries = retries
         self._folders: set[str] = set()
+        # what cannot be looked into from the start does not go away later
+        places = {_place(path) for path in paths}
+        self._places = {p: _device(p) for p in places if _holds_anything(p)}
 
     def items(self, store: Store) -> Iterator[Item]:
         """Yield what there is to do, with what earlier sessions did of it."""
         root = self._root(store)
         inside = os.path.join(self._output.resolve(), "")  # noqa: PTH118 - as a prefix
-        for found in discover(self._paths):
-            if os.fspath(found.path).startswith(inside):
-                continue  # our own pictures
-            name = name_of(found.path, root)
-            print_of_file = _fingerprint(found.path)
-            item = Item(name, found.path, print_of_file)
-            if found.problem:
-                self._folders.add(name)
-                item.fingerprint = Fingerprint()
-                hint = "Ask for the right to read it, then run it again."
-                item.reading = Reading(failure=Failure("folder", found.problem, hint))
-            known = store.find(name)
-            if known is not None and known.fingerprint == item.fingerprint:
-                is_error = known.case.status is Status.ERROR
-                if not (is_error and self._retries):
-                    item.case = known.case
-            yield item
+        others = (
+            found
+            for found in discover(self._paths)
+            if not os.fspath(found.path).startswith(inside)  # our own pictures
+        )
+        while batch := list(islice(others, _BATCH)):
+            items = [self._item(found, root) for found in batch]
+            known = store.find([item.name for item in items])
+            for item in items:
+                self._take_over(item, known.get(item.name))
+                yield item
+
+    def _item(self, found: Found, root: Path | None) -> Item:
+        name = name_of(found.path, root)
+        if not found.problem:
+            return Item(name, found.path, _fingerprint(found.path))
+        self._folders.add(name)
+        hint = "Ask for the right to read it, then run it again."
+        reading = Reading(failure=Failure("folder", found.problem, hint))
+        return Item(name, found.path, Fingerprint(), reading=reading)
+
+    def _take_over(self, item: Item, known: Finished | None) -> None:
+        """Give an item the case that an earlier session made of the same file."""
+        if known is None or known.fingerprint != item.fingerprint:
+            return
+        if not (known.case.status is Status.ERROR and self._retries):
+            item.case = known.case
+
+    def sift(self, fresh: list[Finished]) -> tuple[list[Finished], ReadError | None]:
+        """Tell files that are gone from a drive that is gone.
+
+        Returns:
+            The cases that are to be saved: all, unless a folder that was named is not
+            there any more; then those before the first that was not reached, and the
+            error that says so.
+        """
+        unreached = [n for n, one in enumerate(fresh) if one.case.stage in _UNREACHED]
+        gone = self._gone() if unreached else None
+        return (fresh, None) if gone is None else (fresh[: unreached[0]], gone)
+
+    def _gone(self) -> ReadError | None:
+        """Say that a folder is not there any more, is on another drive, or is empty."""
+        for place, before in self._places.items():
+            if _device(place) == before and _holds_anything(place):
+                continue
+            msg = f"{name_of(place, None)} cannot be reached any more."
+            hint = (
+                "What is finished is kept. Connect the drive or network again, then "
+                "give the same command: it goes on where it stopped."
+            )
+            return ReadError(msg, path=place, hint=hint)
+        return None
 
     def forget_mended_folders(self, store: Store) -> None:
         """Remove the rows of folders that could not be looked into, but now can."""
@@ -91,9 +133,34 @@ def _check_paths(paths: list[Path]) -> None:
     raise ReadError(msg, path=refused.path, hint=hint)
 
 
+def _place(path: Path) -> Path:
+    """Return a folder itself, of a file or archive the folder that holds it."""
+    return next((p for p in (path, *path.parents) if p.is_dir()), path)
+
+
+def _device(folder: Path) -> int | None:
+    """Return which drive a folder is on; None if it is gone."""
+    try:
+        return folder.stat().st_dev
+    except OSError:
+        return None
+
+
+def _holds_anything(folder: Path) -> bool:
+    """Say whether a folder can be listed and is not empty."""
+    try:
+        with os.scandir(folder) as found:
+            return next(found, None) is not None
+    except OSError:
+        return False
+
+
 def _fingerprint(path: Path) -> Fingerprint:
     try:
-        status = status_of(path)
-    except ReadError:
-        return Fingerprint()
+        status = os.stat(path)  # noqa: PTH116 - for every file, each time
+    except (OSError, ValueError):
+        try:
+            status = status_of(path)  # it may lie in an archive
+        except ReadError:
+            return Fingerprint()
     return Fingerprint(status.st_size, status.st_mtime_ns)

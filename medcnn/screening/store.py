@@ -1,7 +1,7 @@
 """The durable store of a run: one row for each image, committed when it is finished."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -9,6 +9,7 @@ from typing import Any, Self
 from medcnn.database import Database, Form
 from medcnn.errors import OutputError
 from medcnn.results import Band, CaseResult, Prediction, Status
+from medcnn.screening import copies
 from medcnn.worklist import ErrorRow, Session, rank_key
 
 __all__ = ["STORE", "Fingerprint", "Finished", "Store"]
@@ -54,10 +55,17 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Finished:
-    """A case and the state of the file it was made from."""
+    """A case, the state of the file it was made from, and what the network saw.
+
+    Attributes:
+        case: What became of it.
+        fingerprint: Of the file.
+        digest: Checksum of the tensor; "" without one.
+    """
 
     case: CaseResult
     fingerprint: Fingerprint
+    digest: str = ""
 
 
 class Store:
@@ -78,6 +86,8 @@ class Store:
             raise OutputError(msg, hint="Make one: medcnn screen PATH --output DIR.")
         self._base = Database(self.path, _FORM)
         self._link = self._base.link
+        with self._base.told():
+            self._link.executescript(copies.COPIES)
 
     def __enter__(self) -> Self:
         return self
@@ -121,14 +131,16 @@ class Store:
 
     # -------------------------------------------------------------------- cases
 
-    def find(self, path: str) -> Finished | None:
-        """Return the finished case of a file, if there is one."""
-        query = "select record, size, mtime_ns from cases where path = ?"
+    def find(self, paths: Sequence[str]) -> dict[str, Finished]:
+        """Return the finished cases of some files, by path."""
+        places = ", ".join("?" * len(paths))
+        query = "select path, record, size, mtime_ns from cases where path in "
         with self._base.told():
-            row = self._link.execute(query, (path,)).fetchone()
-        if row is None:
-            return None
-        return Finished(_case(row[0]), Fingerprint(row[1], row[2]))
+            rows = self._link.execute(f"{query} ({places})", paths).fetchall()
+        return {
+            path: Finished(_case(record), Fingerprint(size, mtime_ns))
+            for path, record, size, mtime_ns in rows
+        }
 
     def commit(
         self, finished: Iterable[Finished], session: int, seconds: float
@@ -138,20 +150,28 @@ class Store:
         Raises:
             OutputError: If the disk is full or fails.
         """
-        rows = [_row(one) for one in finished]
+        every = list(finished)
+        rows = [_row(one) for one in every]
         spent = "update sessions set seconds = ?, files = files + ? where id = ?"
         with self._base.told(), self._base.transaction():
             self._link.executemany(_SAVE, rows)
+            copies.remember(self._link, [(one.case, one.digest) for one in every])
             self._link.execute(spent, (seconds, len(rows), session))
             if rows:
                 self._link.execute("delete from facts where key = 'published'")
 
+    def settle_copies(self) -> tuple[str, ...]:
+        """Find out which files repeat others; say which only pretend to."""
+        with self._base.told(), self._base.transaction():
+            copies.settle(self._link)
+            return tuple(copies.shared_numbers(self._link))
+
     def ranked(self) -> Iterator[CaseResult]:
-        """Yield all cases from the most urgent on."""
-        query = "select record from cases order by rank_group, rank_value, path"
+        """Yield all cases from the most urgent on; copies say whose they are."""
         with self._base.told():
-            for (record,) in self._link.execute(query):
-                yield _case(record)
+            for record, first in self._link.execute(copies.BY_RANK):
+                case = _case(record)
+                yield case if first is None else copies.as_copy(case, first)
 
     def by_path(self) -> Iterator[CaseResult]:
         """Yield all cases in the order of their paths, whatever their scores."""
@@ -179,15 +199,13 @@ class Store:
         with self._base.told(), self._base.transaction():
             for path in paths:
                 self._link.execute("delete from cases where path = ?", (path,))
+                copies.forget(self._link, path)
                 self._link.execute("delete from facts where key = 'published'")
 
     def tally(self) -> dict[str, int]:
         """Count the cases by band, or by status where they have none."""
-        query = (
-            "select coalesce(band, status) as what, count(*) from cases group by what"
-        )
         with self._base.told():
-            return dict(self._link.execute(query).fetchall())
+            return dict(self._link.execute(copies.TALLY).fetchall())
 
     def unpublish(self) -> None:
         """Note that the final files do not say all that there is to say."""

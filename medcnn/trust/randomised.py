@@ -126,6 +126,7 @@ def _name(model: Model) -> EngineName:
     """Return the engine that a model runs in, to open another like it."""
     names: dict[str, EngineName] = {
         "openvino": "openvino",
+        "openvino int8": "openvino",
         "onnxruntime": "onnxruntime",
         "torch": "torch",
     }

@@ -113,7 +113,9 @@ class RunRecord(_Record):
     Attributes:
         root: The folder that the worklist's relative paths are relative to.
         paths: What was asked for, by the last session.
-        options: heatmaps, workers, timeout_s, memory_bytes.
+        options: heatmaps, workers, timeout_s, memory_bytes, samples, frames.
+        notes: What somebody should look into, such as files that share a SOP Instance
+            UID but not their pixels.
         seconds: Sum over all sessions.
         files_per_second: Over all sessions; None before anything was finished.
         statistics: Scores, distances and acquisition of the run's images.
@@ -130,6 +132,7 @@ class RunRecord(_Record):
     paths: tuple[str, ...]
     options: dict[str, str | int | float]
     counts: Counts
+    notes: tuple[str, ...] = ()
     heatmap: HeatmapScale
     sessions: tuple[Session, ...]
     seconds: float

@@ -22,7 +22,7 @@ from medcnn.io.dicom.tags import (
     is_there,
     stated,
 )
-from medcnn.io.source import check_samples
+from medcnn.io.source import check_frames, check_samples
 
 __all__ = ["CUT_OFF", "PIXEL_KEYWORDS", "Layout", "layout_of"]
 
@@ -111,6 +111,7 @@ def layout_of(dataset: Dataset, keyword: str, path: Path | None) -> Layout:
         raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     frames = _whole(dataset, "NumberOfFrames", path, 1)
     samples = _whole(dataset, "SamplesPerPixel", path, 1)
+    check_frames(path, frames)
     check_samples(path, columns, rows, max(frames, 1), samples)
     usual = _FLOAT_ALLOCATIONS.get(keyword, 0)
     allocated = _whole(dataset, "BitsAllocated", path, usual)
@@ -146,17 +147,19 @@ def _refuse_without_pixels(dataset: Dataset, path: Path | None) -> NoReturn:
     uid = code(dataset, "SOPClassUID") or code(meta, "MediaStorageSOPClassUID")
     if not uid:
         msg = "it holds no DICOM image: neither pixels nor a SOP class."
-        raise NoPixelsError(msg, path=path, hint=CUT_OFF)
+        raise NoPixelsError(msg, is_lost=True, path=path, hint=CUT_OFF)
     modality = code(dataset, "Modality")
     msg = (
         f"it is a {UID(uid).name}{f' ({modality})' if modality else ''} without pixels."
     )
-    hint = "Reports, presentation states and directories are not images."
+    hint, is_lost = "Reports, presentation states and directories are not images.", True
     if "PixelDataProviderURL" in dataset:
         hint = "Its pixels stayed on a server (JPIP); fetch the image with them."
     elif "Rows" in dataset or "Image Storage" in UID(uid).name:
         hint = "It is cut off before its pixels, or they were taken out."
-    raise NoPixelsError(msg, path=path, hint=hint)
+    else:
+        is_lost = False
+    raise NoPixelsError(msg, is_lost=is_lost, path=path, hint=hint)
 
 
 def _whole(dataset: Dataset, keyword: str, path: Path | None, default: int = 0) -> int:

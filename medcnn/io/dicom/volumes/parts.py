@@ -7,13 +7,13 @@ import numpy as np
 
 from medcnn.errors import GeometryError, ReadError
 from medcnn.geometry import Geometry
+from medcnn.io.bounds import bounds
 from medcnn.io.dicom.tags import NOT_CONFORMANT
 from medcnn.io.dicom.volumes.grid import checked_axes, slice_geometry
 from medcnn.io.dicom.volumes.records import FileRecord, Plane
 from medcnn.io.dicom.volumes.resampling import Resampling, plan_resampling
 from medcnn.io.dicom.volumes.separate import Portion, mixture, separate
 from medcnn.io.options import ReadOptions
-from medcnn.io.source import MAX_SAMPLES
 
 __all__ = ["Part", "parts_of"]
 
@@ -206,6 +206,7 @@ def _check_samples(count: int) -> None:
     Raises:
         ReadError: If it is.
     """
-    if count > MAX_SAMPLES:
-        msg = f"its slices make {count} numbers; at most {MAX_SAMPLES} are read."
+    most = bounds().samples
+    if count > most:
+        msg = f"its slices make {count} numbers; at most {most} are read."
         raise ReadError(msg, hint="It is either broken or larger than any image.")

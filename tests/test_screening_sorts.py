@@ -1,0 +1,162 @@
+"""What else lies in a hospital's folder: each sort is handled on purpose.
+
+docs/screening.md has the table that these tests hold it to.
+"""
+
+import numpy as np
+import pytest
+from dicoms import picture, save
+from films import film_pixels, write_films
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    BasicTextSRStorage,
+    ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
+    SecondaryCaptureImageStorage,
+    UltrasoundMultiFrameImageStorage,
+    generate_uid,
+)
+from screens import three_bands, worklist_bytes
+
+import medcnn
+from medcnn.errors import NoPixelsError
+from medcnn.results import Status
+from medcnn.worklist import read_run, read_worklist
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return medcnn.Model.open(three_bands(tmp_path_factory.mktemp("models") / "three"))
+
+
+def screened(folder, model, output):
+    medcnn.screen(folder, model=model, output=output, workers=1).run()
+    return {row.path: row for row in read_worklist(output / "worklist.csv")}
+
+
+def film(number, path, **attributes):
+    """Write a chest film."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset = picture(film_pixels(number), BodyPartExamined="CHEST", **attributes)
+    return save(dataset, path)
+
+
+def object_without_pixels(storage, modality, path):
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = storage
+    uid = generate_uid()
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = uid
+    dataset.Modality = modality
+    return save(dataset, path)
+
+
+def test_one_instance_in_two_files_is_ranked_once(model, tmp_path):
+    film(1, tmp_path / "in" / "b.dcm", SOPInstanceUID="1.2.3")
+    film(1, tmp_path / "in" / "a" / "again.dcm", SOPInstanceUID="1.2.3")
+    film(2, tmp_path / "in" / "c.dcm")
+    rows = screened(tmp_path / "in", model, tmp_path / "out")
+    states = {path: row.status for path, row in rows.items()}
+    assert states == {
+        "a/again.dcm": Status.OK,
+        "b.dcm": Status.OUT_OF_SCOPE,
+        "c.dcm": Status.OK,
+    }
+    assert rows["b.dcm"].reason.startswith("a copy of a/again.dcm: the same SOP")
+    assert rows["b.dcm"].rank == 3
+    counts = read_run(tmp_path / "out" / "run.json").counts
+    assert (counts.images, counts.out_of_scope) == (3, 1)
+
+
+def test_which_file_is_the_copy_does_not_depend_on_when_it_came(model, tmp_path):
+    film(1, tmp_path / "in" / "b.dcm", SOPInstanceUID="1.2.3")
+    screened(tmp_path / "in", model, tmp_path / "two steps")
+    film(1, tmp_path / "in" / "a.dcm", SOPInstanceUID="1.2.3")
+    screened(tmp_path / "in", model, tmp_path / "two steps")
+    screened(tmp_path / "in", model, tmp_path / "one step")
+    both = [worklist_bytes(tmp_path / name) for name in ("two steps", "one step")]
+    assert both[0] == both[1]
+
+
+def test_two_images_under_one_number_are_both_ranked_and_told_of(model, tmp_path):
+    film(1, tmp_path / "in" / "a.dcm", SOPInstanceUID="1.2.3")
+    film(2, tmp_path / "in" / "b.dcm", SOPInstanceUID="1.2.3")
+    rows = screened(tmp_path / "in", model, tmp_path / "out")
+    assert {row.status for row in rows.values()} == {Status.OK}
+    (note,) = read_run(tmp_path / "out" / "run.json").notes
+    assert note.startswith("b.dcm and a.dcm have one SOP Instance UID, but not the")
+    film(3, tmp_path / "in" / "b.dcm", SOPInstanceUID="1.2.4")
+    screened(tmp_path / "in", model, tmp_path / "out")
+    assert read_run(tmp_path / "out" / "run.json").notes == ()
+
+
+def test_every_study_of_a_patient_has_its_own_rows(model, tmp_path):
+    for number, study in enumerate(("1.5.1", "1.5.2", "1.5.2")):
+        one = {"PatientID": "P", "StudyInstanceUID": study}
+        film(number, tmp_path / "in" / f"{number}.dcm", **one)
+    rows = screened(tmp_path / "in", model, tmp_path / "out")
+    assert [rows[f"{n}.dcm"].study_uid for n in range(3)] == ["1.5.1", "1.5.2", "1.5.2"]
+    assert {row.patient_id for row in rows.values()} == {"P"}
+    assert {row.status for row in rows.values()} == {Status.OK}
+
+
+def test_objects_that_are_no_images_are_out_of_scope_and_no_errors(model, tmp_path):
+    write_films(tmp_path / "in", 1)
+    state = GrayscaleSoftcopyPresentationStateStorage
+    object_without_pixels(state, "PR", tmp_path / "in" / "state.dcm")
+    object_without_pixels(BasicTextSRStorage, "SR", tmp_path / "in" / "text.dcm")
+    rows = screened(tmp_path / "in", model, tmp_path / "out")
+    assert rows["state.dcm"].status is rows["text.dcm"].status is Status.OUT_OF_SCOPE
+    words = "it is a Grayscale Softcopy Presentation State Storage (PR) without pixels."
+    assert rows["state.dcm"].reason == words
+    assert read_run(tmp_path / "out" / "run.json").counts.error == 0
+
+
+def test_an_image_that_lost_its_pixels_is_an_error(model, tmp_path):
+    write_films(tmp_path / "in", 1)
+    dataset = picture(film_pixels(3))
+    del dataset.PixelData
+    path = save(dataset, tmp_path / "in" / "lost.dcm")
+    rows = screened(tmp_path / "in", model, tmp_path / "out")
+    assert rows["lost.dcm"].status is Status.ERROR
+    with pytest.raises(NoPixelsError) as caught:
+        medcnn.load(path)
+    assert caught.value.is_lost
+
+
+def test_frames_are_no_radiograph(model, tmp_path):
+    dataset = picture(film_pixels(1), NumberOfFrames=3)
+    dataset.PixelData = dataset.PixelData * 3
+    storage = UltrasoundMultiFrameImageStorage
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = storage
+    (tmp_path / "in").mkdir()
+    save(dataset, tmp_path / "in" / "frames.dcm")
+    (row,) = screened(tmp_path / "in", model, tmp_path / "out").values()
+    assert row.status is Status.OUT_OF_SCOPE
+    assert "2-D images, this is 3-D" in row.reason
+
+
+def test_secondary_captures_are_judged_by_what_they_say_and_show(model, tmp_path):
+    capture = {"SOPClassUID": SecondaryCaptureImageStorage}
+    film(1, tmp_path / "in" / "other.dcm", Modality="OT", **capture)
+    colours = np.random.default_rng(0).integers(0, 255, (80, 240)).astype("u1")
+    shown = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}
+    shown |= {"PlanarConfiguration": 0, "Columns": 80, "Modality": "CR"}
+    save(picture(colours, **capture, **shown), tmp_path / "in" / "screenshot.dcm")
+    rows = screened(tmp_path / "in", model, tmp_path / "out")
+    assert {row.status for row in rows.values()} == {Status.OUT_OF_SCOPE}
+    assert "modality OT" in rows["other.dcm"].reason
+    assert "colour" in rows["screenshot.dcm"].reason
+
+
+def test_the_order_of_what_is_named_changes_nothing(model, tmp_path):
+    for name in ("x", "y"):
+        write_films(tmp_path / "in" / name, 5, first=5 * (name == "y"))
+    paths = [tmp_path / "in" / name for name in ("x", "y")]
+    for output, given in (("forth", paths), ("back", paths[::-1])):
+        run = {"model": model, "output": tmp_path / output, "workers": 2}
+        medcnn.screen(given, **run).run()
+    assert worklist_bytes(tmp_path / "forth") == worklist_bytes(tmp_path / "back")
