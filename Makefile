@@ -20,8 +20,9 @@ demo: .venv/installed
 	@echo "The report is a page for any browser:"
 	@echo "$(CURDIR)/demo/screening/report.html"
 
+# one file at a time in each of up to four processes, one thread each
 test: .venv-test/installed
-	.venv-test/bin/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 .venv-test/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 test-viewers: test-slicer
 
