@@ -128,9 +128,9 @@ def test_one_pixel_dicom_is_an_image(tmp_path):
 
 
 def test_limit_of_samples_can_be_set(tmp_path, monkeypatch):
-    from medcnn.io import source
+    from medcnn.io import bounds
 
-    monkeypatch.setattr(source, "MAX_SAMPLES", 4000)
+    monkeypatch.setattr(bounds, "_BOUNDS", [bounds.Bounds(samples=4000)])
     path = save(picture(RAMP_12), tmp_path / "a.dcm")
     with pytest.raises(DecodeError, match="at most 4000"):
         io.load(path)

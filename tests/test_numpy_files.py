@@ -140,9 +140,9 @@ def test_a_header_of_gigabytes_is_not_read(tmp_path):
 
 
 def test_a_bomb_is_not_inflated(tmp_path, monkeypatch):
-    from medcnn.io import source
+    from medcnn.io import bounds
 
-    monkeypatch.setattr(source, "MAX_SAMPLES", 2**20)
+    monkeypatch.setattr(bounds, "_BOUNDS", [bounds.Bounds(samples=2**20)])
     np.savez_compressed(tmp_path / "a.npz", image=np.zeros((2000, 2000), np.uint8))
     with pytest.raises(DecodeError, match="at most 1048576"):
         io.load(tmp_path / "a.npz")

@@ -226,9 +226,9 @@ def test_lies_of_directories_are_refused(raw, words, tmp_path):
 
 
 def test_a_slide_is_refused_with_what_to_do(tmp_path, monkeypatch):
-    from medcnn.io import source
+    from medcnn.io import bounds
 
-    monkeypatch.setattr(source, "MAX_SAMPLES", 1000)
+    monkeypatch.setattr(bounds, "_BOUNDS", [bounds.Bounds(samples=1000)])
     with pytest.raises(DecodeError, match="at most 1000") as caught:
         io.load(written(tmp_path / "a.tif", GREY, tile=(16, 16)))
     assert "open_slide" in str(caught.value)

@@ -95,7 +95,7 @@ def identify(path: Path) -> Kind:
         msg = f"{shown(path)} is empty (0 bytes)."
         raise ReadError(msg, path=path, hint="Copy it again from where it came from.")
     head, is_packed = _first_bytes(path)
-    if is_whole_slide(path, head, most_samples=MAX_SAMPLES) and not is_packed:
+    if is_whole_slide(path, head, most_samples=bounds().samples) and not is_packed:
         return Kind.SLIDE
     if status.st_size > MAX_FILE_BYTES:
         msg = f"{shown(path)} has {status.st_size} bytes; at most {MAX_FILE_BYTES}."

@@ -5,9 +5,10 @@ from itertools import islice
 from pathlib import Path
 
 from medcnn.errors import ReadError
+from medcnn.io.bounds import bounds
 from medcnn.io.regular import open_regular
 from medcnn.io.slide_head import HEAD_BYTES, is_tiled_tiff, is_whole_slide
-from medcnn.io.source import MAX_SAMPLES, require
+from medcnn.io.source import require
 
 __all__ = ["format_of", "is_dicom_slide", "slide_kind"]
 
@@ -29,7 +30,7 @@ def slide_kind(path: Path) -> str:
     if not stat.S_ISREG(mode):
         return ""
     head = _head(path)
-    if not is_whole_slide(path, head, most_samples=MAX_SAMPLES):
+    if not is_whole_slide(path, head, most_samples=bounds().samples):
         return ""
     return "dicom" if head[128:132] == b"DICM" else "tiff"
 
