@@ -27,6 +27,7 @@ VERBS = (
     "calibrate",
     "drift",
     "export",
+    "reference",
     "report",
     "models",
     "describe",

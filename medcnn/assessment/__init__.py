@@ -1,8 +1,18 @@
-"""A model on labelled images: evaluate it, compare two, calibrate one for a site."""
+"""A model on labelled images: evaluated, compared, and fitted to a site."""
 
 from medcnn.assessment.calibrating import Fitted, calibrate
 from medcnn.assessment.carding import update_card
 from medcnn.assessment.comparing import compare
 from medcnn.assessment.evaluating import Run, evaluate
+from medcnn.assessment.referencing import Referred, refer
 
-__all__ = ["Fitted", "Run", "calibrate", "compare", "evaluate", "update_card"]
+__all__ = [
+    "Fitted",
+    "Referred",
+    "Run",
+    "calibrate",
+    "compare",
+    "evaluate",
+    "refer",
+    "update_card",
+]

@@ -22,6 +22,7 @@ from medcnn.cli.export import export
 from medcnn.cli.inspect import inspect
 from medcnn.cli.models import models
 from medcnn.cli.predict import predict
+from medcnn.cli.reference import reference
 from medcnn.cli.report import report
 from medcnn.cli.samples import samples
 from medcnn.cli.screen import screen
@@ -86,6 +87,7 @@ _VERBS = (
     calibrate,
     drift,
     export,
+    reference,
     report,
     models,
     describe,
