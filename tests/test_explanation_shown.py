@@ -6,8 +6,8 @@ import pytest
 from bundles import make_bundle
 
 from medcnn.cli.feature_files import feature_grid
-from medcnn.cli.heatmap_files import overlay_with_legend
 from medcnn.explanation import METHODS, Explainer, shown
+from medcnn.explanation.legend import overlay_with_legend
 from medcnn.explanation.shown import ShownScale
 from medcnn.geometry import Geometry
 from medcnn.image import Image

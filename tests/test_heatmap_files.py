@@ -3,9 +3,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medcnn.cli.heatmap_files import overlay_with_legend, write_heatmap
+from medcnn.cli.heatmap_files import write_heatmap
 from medcnn.display import grey_picture
 from medcnn.errors import GeometryError, OutputError
+from medcnn.explanation.legend import overlay_with_legend
 from medcnn.geometry import Geometry
 from medcnn.image import Image
 from medcnn.io.nifti import save_nifti

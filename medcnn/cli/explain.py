@@ -1,13 +1,16 @@
 """medcnn explain: what moved the score, drawn on the image."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import medcnn
 from medcnn.cli.console import answer, printable, progress_bar, say
+from medcnn.cli.dicom_choices import DicomChoices
 from medcnn.cli.open_model import open_model
 from medcnn.cli.options import (
     AllowGaps,
@@ -26,7 +29,19 @@ from medcnn.cli.options import (
 from medcnn.cli.slides import SlideChoices, explain_slide, slide_row, slides_among
 from medcnn.errors import DataError
 
+if TYPE_CHECKING:
+    from medcnn.explanation import Explained
+
 __all__ = ["explain"]
+
+
+class Format(StrEnum):
+    """What files are written."""
+
+    PNG = "png"
+    NIFTI = "nifti"
+    DICOM = "dicom"
+    DICOM_SEG = "dicom-seg"
 
 
 def explain(
@@ -66,6 +81,27 @@ def explain(
             metavar="LAYER",
         ),
     ] = None,
+    formats: Annotated[
+        list[Format] | None,
+        typer.Option(
+            "--format",
+            help="png: overlay; nifti: a volume's values; dicom: report, overlay and "
+            "a volume's values as DICOM objects of the same study; dicom-seg: also "
+            "the hot region; repeatable. Default: png and nifti.",
+        ),
+    ] = None,
+    identify: Annotated[
+        bool,
+        typer.Option(
+            "--identify",
+            help="Copy patient's name, number and dates into DICOM results; without, "
+            "only their UIDs tie them to the study.",
+        ),
+    ] = False,
+    codes: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with your codes for findings in DICOM results."),
+    ] = None,
     part: Annotated[
         int | None,
         typer.Option(
@@ -86,14 +122,14 @@ def explain(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write heatmaps: a PNG overlay, and NIfTI for volumes.
+    """Write heatmaps: a PNG overlay, NIfTI for volumes, DICOM if wanted.
 
     They have the image's own geometry and resolution; those of a whole slide lie on a
     small picture of it, beside a table of its tiles. A heatmap shows what moved the
     score, not a lesion's outline.
     """
     if slides_among([path])[0]:
-        _refuse_for_slides(method, layer, feature_maps)
+        _refuse_for_slides(method, layer, feature_maps, formats)
         opened = open_model(model, engine=engine, device=device, quiet=quiet)
         choices = SlideChoices(tile_um, tile_overlap, all_tiles, slide_rule, quiet)
         _explain_slide(opened, path, _labels(opened, label), output, choices, as_json)
@@ -103,7 +139,17 @@ def explain(
         image = reader.load(
             path, part=part, resample_tilt=resample_tilt, allow_gaps=allow_gaps
         )
-    how = _Choices(method, layer, feature_maps, quiet)
+    wanted: frozenset[Format] = frozenset(formats or (Format.PNG, Format.NIFTI))
+    dicom = DicomChoices(
+        path=path,
+        part=part,
+        resample_tilt=resample_tilt,
+        allow_gaps=allow_gaps,
+        with_region=Format.DICOM_SEG in wanted,
+        identify=identify,
+        codes=codes,
+    )
+    how = _Choices(method, layer, feature_maps, quiet, wanted, dicom)
     prediction, heatmaps, files = _explain(
         opened, image, _labels(opened, label), output, how
     )
@@ -137,6 +183,13 @@ class _Choices:
     layer: str | None
     feature_maps: str | None
     quiet: bool
+    formats: frozenset[Format]
+    dicom: DicomChoices
+
+    @property
+    def suffix(self) -> str:
+        """What tells the files of one method from another's."""
+        return "" if self.method == "auto" else f".{self.method}"
 
 
 def _explain(
@@ -148,8 +201,8 @@ def _explain(
 ) -> tuple["medcnn.Prediction", tuple["medcnn.Heatmap", ...], list[Path]]:
     """Make the maps of all wanted labels and write them."""
     from medcnn.cli.feature_files import write_features
-    from medcnn.cli.heatmap_files import file_stem, write_heatmap
-    from medcnn.explanation import Explainer, shown
+    from medcnn.cli.heatmap_files import file_stem
+    from medcnn.explanation import Explainer
     from medcnn.outputs import make_folder
 
     with progress_bar("Explaining", unit="passes", quiet=choices.quiet) as advance:
@@ -160,14 +213,7 @@ def _explain(
         wanted = choices.feature_maps
         drawn = None if wanted is None else explainer.features(image, wanted)
     make_folder(output)
-    hottest = explained.hottest or (None,) * len(labels)
-    suffix = "" if choices.method == "auto" else f".{choices.method}"
-    files: list[Path] = []
-    for heatmap, most in zip(explained.heatmaps, hottest, strict=True):
-        scale = shown(model, heatmap, most)
-        files += write_heatmap(
-            output, image, heatmap, explained.answered, suffix=suffix, shown=scale
-        )
+    files = list(_write(model, image, explained, output, choices))
     if drawn is not None:
         features, name = drawn
         files.append(output / f"{file_stem(image.source)}.features.{name}.png")
@@ -175,8 +221,41 @@ def _explain(
     return explained.answered, explained.heatmaps, files
 
 
+def _write(
+    model: "medcnn.Model",
+    image: "medcnn.Image",
+    explained: "Explained",
+    output: Path,
+    choices: _Choices,
+) -> Iterator[Path]:
+    """Write the maps in the wanted formats and yield their files."""
+    from medcnn.cli.heatmap_files import write_heatmap
+    from medcnn.explanation import shown
+
+    hottest = explained.hottest or (None,) * len(explained.heatmaps)
+    for heatmap, most in zip(explained.heatmaps, hottest, strict=True):
+        yield from write_heatmap(
+            output,
+            image,
+            heatmap,
+            explained.answered,
+            suffix=choices.suffix,
+            shown=shown(model, heatmap, most),
+            formats=choices.formats,
+        )
+    if choices.formats & {Format.DICOM, Format.DICOM_SEG}:
+        from medcnn.cli.dicom_files import write_dicom
+
+        yield from write_dicom(
+            model, image, explained, output, choices.dicom, suffix=choices.suffix
+        )
+
+
 def _refuse_for_slides(
-    method: str, layer: str | None, feature_maps: str | None
+    method: str,
+    layer: str | None,
+    feature_maps: str | None,
+    formats: list[Format] | None,
 ) -> None:
     """Refuse what is not made of whole slides.
 
@@ -186,6 +265,9 @@ def _refuse_for_slides(
     if method not in {"auto", "cam"} or layer or feature_maps:
         msg = "of a whole slide only the method cam is made, of the last layer"
         raise DataError(msg, hint="Leave --method, --layer and --feature-maps out.")
+    if formats:
+        msg = "of a whole slide there are only its own files, no --format to choose"
+        raise DataError(msg, hint="Leave --format out.")
 
 
 def _labels(model: "medcnn.Model", label: str | None) -> tuple[str, ...]:
