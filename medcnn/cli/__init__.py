@@ -20,6 +20,7 @@ from medcnn.cli.evaluate import evaluate
 from medcnn.cli.explain import explain
 from medcnn.cli.export import export
 from medcnn.cli.inspect import inspect
+from medcnn.cli.listen import listen
 from medcnn.cli.models import models
 from medcnn.cli.predict import predict
 from medcnn.cli.reference import reference
@@ -92,6 +93,7 @@ _VERBS = (
     models,
     describe,
     samples,
+    listen,
     doctor,
 )
 for _verb in _VERBS:

@@ -1,0 +1,17 @@
+"""DICOM over the network: what arrives is kept, screened, and answered to a peer."""
+
+from medcnn.pacs.listener import Listener
+from medcnn.pacs.peers import Allowed, Peer, parse_allowed, parse_peer
+from medcnn.pacs.spool import Spool, State
+from medcnn.pacs.station import Station
+
+__all__ = [
+    "Allowed",
+    "Listener",
+    "Peer",
+    "Spool",
+    "State",
+    "Station",
+    "parse_allowed",
+    "parse_peer",
+]
