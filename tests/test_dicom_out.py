@@ -1,6 +1,7 @@
 """Results as DICOM: valid, read back by others, on the source's own places."""
 
 import subprocess
+from dataclasses import replace
 
 import cv2
 import highdicom
@@ -11,7 +12,13 @@ from dicom_cases import errors_of, explained, make_source, tiny_models
 from pydicom.datadict import tag_for_keyword
 
 import medcnn
-from medcnn.dicom_out import is_own_result, read_codes, read_source, save_result
+from medcnn.dicom_out import (
+    is_own_result,
+    read_codes,
+    read_source,
+    results_of,
+    save_result,
+)
 from medcnn.dicom_out.capture import with_banner
 from medcnn.dicom_out.region import hottest_region, whole_slice
 from medcnn.errors import DataError, OutputError
@@ -237,7 +244,8 @@ def test_nothing_hostile_is_copied(cases, models, tmp_path):
         assert b"private text" not in raw
         assert b"free text" not in raw
         assert len(result.dataset.PatientID) <= 64
-        assert result.dataset.PatientSex == result.dataset.PatientBirthDate == ""
+        assert not result.dataset.PatientSex
+        assert not result.dataset.PatientBirthDate
 
 
 def test_out_of_scope_there_is_no_probability(models, tmp_path):
@@ -377,3 +385,17 @@ def test_vendors_series_keep_their_grid(shared_data, models, tool, tmp_path, nam
     back = package.load(file, values=True)
     assert back.geometry.same_grid(made.case.image.geometry)
     np.testing.assert_allclose(back.array[0], made.case.maps[-1].heatmap.array)
+
+
+def test_a_detectors_number_is_not_called_a_probability(cases):
+    made = cases["cr"].case
+    prediction = replace(made.prediction, kind="anomaly score")
+    case = replace(made, prediction=prediction)
+
+    (result,) = results_of(case, ["sr"])
+
+    names = {
+        number.ConceptNameCodeSequence[0].CodeMeaning
+        for number in items(result.dataset, "NUM")
+    }
+    assert names == {"Anomaly score, no probability of disease"}

@@ -87,7 +87,7 @@ def test_the_wheel_carries_what_is_no_python(wheel, part):
 
 
 def test_what_reads_and_predicts_imports_only_the_base(project, repository):
-    optional = ("gradients", "networks", "training", "engines", "cli")
+    optional = ("gradients", "networks", "training", "engines", "cli", "pacs")
     used = distributions(imported(repository / "medcnn", leave_out=optional))
     assert used - names(project["dependencies"]) == set()
 
@@ -97,6 +97,7 @@ def test_every_import_is_declared_by_the_base_or_an_extra(project, repository):
     declared = names(
         [
             *project["dependencies"],
+            *extras["dicomweb"],
             *extras["explain"],
             *extras["train"],
             *extras["onnxruntime"],

@@ -48,6 +48,7 @@ _RESULTS = {
 _RESULT = private("result", "Result at the model's operating points")
 _SALIENCY = Code(value="130404", scheme="DCM", meaning="Saliency")
 _NOT_TO_BE_USED = private("out-of-scope", "Out of scope: no result, do not use")
+_ANOMALY_SCORE = private("anomaly-score", "Anomaly score, no probability of disease")
 _SCOPE = private("scope", "Scope of the model")
 _DECIMALS = 6
 
@@ -100,7 +101,8 @@ def _group(case: Case, label: str) -> PlanarROIMeasurementsAndQualitativeEvaluat
         evaluations.append(scope)
     else:
         probability = round(case.prediction.probabilities[label], _DECIMALS)
-        name = concept(case.codes.probability)
+        is_score = case.prediction.kind == "anomaly score"
+        name = concept(_ANOMALY_SCORE if is_score else case.codes.probability)
         measurements.append(Measurement(name, probability, known.UCUM.NoUnits))
     return PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(

@@ -68,17 +68,20 @@ class Listener:
         entity.require_calling_aet = sorted({one.title for one in allowed})
         entity.add_supported_context(Verification)
         for context in AllStoragePresentationContexts:
-            entity.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
+            entity.add_supported_context(
+                str(context.abstract_syntax), ALL_TRANSFER_SYNTAXES
+            )
         handlers: list[Any] = [
             (evt.EVT_ACCEPTED, self._check_address),
             (evt.EVT_DATA_RECV, self._count),
             (evt.EVT_CONN_CLOSE, self._forget),
             (evt.EVT_C_STORE, self._store),
         ]
-        self._server = entity.start_server(
+        server: Any = entity.start_server(
             address, block=False, evt_handlers=handlers, ssl_context=tls
         )
-        self.port = int(self._server.server_address[1])
+        self._server = server
+        self.port = int(server.server_address[1])
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +91,7 @@ class Listener:
 
     def close(self) -> None:
         """Take nothing any more."""
-        self._server.shutdown()  # type: ignore[no-untyped-call]
+        self._server.shutdown()
 
     def _check_address(self, event: Any) -> None:
         """End the association of an allowed title from an address that is not its."""

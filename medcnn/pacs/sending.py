@@ -60,7 +60,7 @@ def send(
     if not link.is_established:
         why = "refuses the association" if link.is_rejected else "cannot be reached"
         return Sent(failed=f"{where} {why}")
-    refused = []
+    refused: list[str] = []
     try:
         for file in files:
             words, is_final = _send_one(link, file)
@@ -70,7 +70,7 @@ def send(
                 refused.append(words)
     finally:
         if link.is_established:
-            link.release()  # type: ignore[no-untyped-call]
+            link.release()
     return Sent(tuple(refused))
 
 
