@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import medcnn
-from medcnn.cli.console import answer, end, printable, progress_bar, show
+from medcnn.cli.console import answer, end, printable, progress_bar, say, show
 from medcnn.cli.options import (
     Device,
     Engine,
@@ -14,7 +14,6 @@ from medcnn.cli.options import (
     Json,
     Model,
     OutputFolder,
-    Paths,
     PrecisionOption,
     Quiet,
     Workers,
@@ -26,7 +25,14 @@ _NOTES_SHOWN = 3
 
 
 def screen(
-    paths: Paths,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files and folders; or one URL, such as s3://bucket/films.",
+            metavar="PATH",
+            show_default=False,
+        ),
+    ],
     *,
     output: OutputFolder,
     model: Model = "chest-xray",
@@ -68,6 +74,19 @@ def screen(
     max_frames: Annotated[
         int, typer.Option(min=1, help="Most frames of one DICOM object.")
     ] = 1 << 20,
+    cluster: Annotated[
+        Literal["ray"] | None,
+        typer.Option(
+            help="Hand the files to many machines; they must see the paths.",
+            show_default="this machine alone",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="HOST:PORT of the cluster's head.", show_default="start one here"
+        ),
+    ] = None,
     identify: Identify = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -76,9 +95,19 @@ def screen(
 
     Every image gets a durable row, whatever becomes of it. Stopped at any moment,
     nothing finished is lost: the same command goes on.
+
+    Raises:
+        BadParameter: If there is an address but no cluster.
     """
     from medcnn.screening import Limits
 
+    if address is not None and cluster is None:
+        msg = "--address is that of a cluster: add --cluster ray"
+        raise typer.BadParameter(msg)
+
+    if cluster is not None:
+        words = f"Joining Ray at {address}" if address else "Starting Ray here"
+        say(f"{words}: that takes some seconds.", quiet=quiet)
     with progress_bar("Screening", unit="files", quiet=quiet) as advance:
         record = medcnn.screen(
             paths,
@@ -98,6 +127,8 @@ def screen(
                 samples=round(max_pixels * 1e6),
                 frames=max_frames,
             ),
+            cluster=cluster,
+            address=address,
             progress=advance,
         ).run()
     if as_json:

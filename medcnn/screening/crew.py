@@ -1,7 +1,6 @@
 """The worker processes of a run: a file in, a `Reading` out."""
 
 import os
-from pathlib import Path
 from typing import Self
 
 from medcnn.bundle import BundleSpec
@@ -38,7 +37,7 @@ class Crew:
         """Whether a file was submitted yet."""
         return self._workers.started
 
-    def submit(self, number: int, path: Path) -> None:
+    def submit(self, number: int, path: os.PathLike[str]) -> None:
         """Have a file read; its answer will carry this number."""
         self._workers.submit(number, os.fspath(path))
 

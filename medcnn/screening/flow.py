@@ -19,7 +19,7 @@ from medcnn.screening.crew import Crew
 from medcnn.screening.heat import HeatPainter
 from medcnn.screening.names import picture_stem
 from medcnn.screening.store import Fingerprint, Finished
-from medcnn.screening.wire import Failure, Reading
+from medcnn.screening.wire import Failure, Place, Reading
 from medcnn.worklist import HEATMAPS, THUMBNAILS
 
 __all__ = ["Flow", "Item", "failed"]
@@ -41,10 +41,22 @@ class Item:
     """
 
     name: str
-    path: Path
+    path: Path | Place
     fingerprint: Fingerprint
     case: CaseResult | None = None
     reading: Reading | None = None
+
+    def take_known(self, known: Finished | None, *, retries: bool) -> None:
+        """Take over what an earlier session made of the same file.
+
+        Args:
+            known: What the store holds of it.
+            retries: Whether files that could not be read are tried again.
+        """
+        if known is None or known.fingerprint != self.fingerprint:
+            return
+        if not (retries and known.case.status is Status.ERROR):
+            self.case = known.case
 
     @property
     def is_ready(self) -> bool:

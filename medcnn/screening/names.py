@@ -6,7 +6,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["common_root", "name_of", "outermost", "path_of", "picture_stem"]
+__all__ = [
+    "common_root",
+    "name_of",
+    "name_of_url",
+    "outermost",
+    "path_of",
+    "picture_stem",
+]
 
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
 _UNDECODABLE = range(0xDC80, 0xDD00)
@@ -47,6 +54,20 @@ def name_of(path: Path, root: Path | None) -> str:
     text = path.as_posix()
     if root is not None:
         text = text.removeprefix(root.as_posix().rstrip("/") + "/")
+    return _on_one_line(text)
+
+
+def name_of_url(url: str, root: str = "") -> str:
+    """Return a file's name in a run whose files lie below a URL.
+
+    Examples:
+        >>> name_of_url("s3://films/a/b.dcm", "s3://films")
+        'a/b.dcm'
+    """
+    return _on_one_line(url.removeprefix(f"{root}/") if root else url)
+
+
+def _on_one_line(text: str) -> str:
     if text.isprintable() and "\\" not in text:
         return text
     return "".join(_escaped(c) for c in text)

@@ -26,6 +26,8 @@ class Options:
         retry_errors: Whether files that could not be read earlier are tried again.
         compare_with: Output folders of earlier runs that it is compared with.
         limits: What one file may cost.
+        cluster: "ray" to work on a cluster; None on this machine alone.
+        address: Of the cluster's head; None starts one here.
 
     Raises:
         ValueError: If there are no workers, or `heatmaps` is an unknown word.
@@ -38,15 +40,38 @@ class Options:
     retry_errors: bool = False
     compare_with: tuple[Path, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    cluster: Literal["ray"] | None = None
+    address: str | None = None
 
     @property
     def processes(self) -> int:
         """Number of reader processes."""
         return self.workers or min(_processors(), _MOST_WORKERS)
 
+    def noted(self) -> dict[str, int | float | str]:
+        """Return what run.json says of them."""
+        facts: dict[str, int | float | str] = {
+            "heatmaps": self.heatmaps,
+            "workers": self.processes,
+            "timeout_s": self.limits.timeout_s,
+            "memory_bytes": self.limits.memory_bytes,
+            "samples": self.limits.samples,
+            "frames": self.limits.frames,
+        }
+        if self.cluster is not None:
+            facts["workers"] = self.workers or "one for each processor"
+            facts["cluster"] = self.cluster
+        return facts
+
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             msg = f"workers must be at least 1, got {self.workers}"
+            raise ValueError(msg)
+        if self.address is not None and self.cluster is None:
+            msg = "an address is that of a cluster; name its kind: cluster='ray'"
+            raise ValueError(msg)
+        if self.cluster not in {None, "ray"}:
+            msg = f"cluster must be 'ray' or None, got {self.cluster!r}"
             raise ValueError(msg)
         if self.heatmaps not in {"flagged", "all", "none"}:
             msg = f"heatmaps must be flagged, all or none, got {self.heatmaps!r}"

@@ -4,7 +4,7 @@ It loads neither torch nor an engine.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,11 @@ from medcnn.isolation import (
     is_out_of_memory,
 )
 from medcnn.model import prepare
+from medcnn.screening.fetch import fetched, is_remote
 from medcnn.screening.thumbnails import stack_of
 from medcnn.screening.wire import Failure, Grid, Reading, message_of
 
-__all__ = ["job", "read_file"]
+__all__ = ["job", "read_file", "read_place"]
 
 
 def job(setup: Mapping[str, Any]) -> Answering:
@@ -36,9 +37,26 @@ def job(setup: Mapping[str, Any]) -> Answering:
     cv2.setNumThreads(1)
 
     def answer(request: str, tell: Tell) -> Message:  # noqa: ARG001 - one piece is all
-        return message_of(read_file(spec, Path(request)))
+        return message_of(read_place(spec, request))
 
     return answer
+
+
+def read_place(spec: BundleSpec, place: str) -> Reading:
+    """Read a file by its path, or by the URL that it is fetched from first."""
+    if not is_remote(place):
+        return read_file(spec, Path(place))
+    try:
+        with fetched(place) as copy:
+            reading = read_file(spec, copy)
+    except MedcnnError as error:
+        failure = Failure("open", error.message, error.hint)
+        return Reading(failure=failure)
+    if reading.failure is None:
+        return reading
+    # where the copy lay tells nobody anything, and is another place every time
+    words = reading.failure.error.replace(str(copy), place.rsplit("/", 1)[-1])
+    return replace(reading, failure=replace(reading.failure, error=words))
 
 
 def read_file(spec: BundleSpec, path: Path) -> Reading:

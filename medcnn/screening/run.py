@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from medcnn.bundle import BundleSpec, Precision, open_bundle
+from medcnn.bundle import Precision
 from medcnn.engines import EngineName
 from medcnn.errors import ReadError
-from medcnn.io import discover
 from medcnn.model import Model
 from medcnn.outputs import make_folder
 from medcnn.results import CaseResult
@@ -19,13 +19,16 @@ from medcnn.screening.crew import Crew
 from medcnn.screening.drifting import earlier_samples, note_earlier
 from medcnn.screening.flow import Flow
 from medcnn.screening.lock import FolderLock
-from medcnn.screening.names import common_root, name_of, outermost
+from medcnn.screening.opener import Opener
 from medcnn.screening.options import Heatmaps, Limits, Options
+from medcnn.screening.places import Files, files_of
 from medcnn.screening.publish import describe_run, is_published, publish, version_of
 from medcnn.screening.signals import StopAsked, listening
-from medcnn.screening.source import Source
 from medcnn.screening.store import Store
 from medcnn.worklist import HEATMAPS, RUN, THUMBNAILS, RunRecord, read_run
+
+if TYPE_CHECKING:
+    from medcnn.screening.cluster import RayFlow
 
 __all__ = ["Screening", "screen"]
 
@@ -52,6 +55,8 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
     retry_errors: bool = False,
     compare_with: Sequence[str | Path] = (),
     limits: Limits | None = None,
+    cluster: Literal["ray"] | None = None,
+    address: str | None = None,
     progress: ProgressCall | None = None,
 ) -> "Screening":
     """Give every image in files and folders a durable row in a ranked worklist.
@@ -61,7 +66,7 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
     call goes on where it stopped and skips what is done.
 
     Args:
-        paths: Files and folders.
+        paths: Files and folders; or one URL that fsspec knows, such as s3://bucket/films.
         output: The folder for worklist.csv, report.html and the rest.
         model: An open model, a shipped one's name, or a bundle's directory.
         engine: What runs the network, if `model` is not open yet.
@@ -75,6 +80,9 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
         compare_with: Output folders of earlier runs of the same model; run.json and the
             report say what moved since, see docs/drift.md.
         limits: What one file may cost; None is 60 s and 4 GiB.
+        cluster: "ray" hands the files to the machines of a Ray cluster; `workers` are
+            then all that run at once. Each must see the paths.
+        address: HOST:PORT of the cluster's head; None starts one on this machine.
         progress: Called with (finished, found); found is None while still looking.
 
     Raises:
@@ -98,11 +106,13 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
         retry_errors=retry_errors,
         compare_with=tuple(Path(folder) for folder in compare_with),
         limits=limits or Limits(),
+        cluster=cluster,
+        address=address,
     )
     wanted = [paths] if isinstance(paths, str | Path) else list(paths)
-    opener = _Opener(model, engine, device, precision)
+    opener = Opener(model, engine, device, precision)
     return Screening(
-        [Path(path) for path in wanted],
+        wanted,
         Path(output),
         opener=opener,
         options=options,
@@ -128,21 +138,20 @@ class Screening:
 
     def __init__(
         self,
-        paths: list[Path],
+        paths: Sequence[str | Path],
         output: Path,
         *,
-        opener: "_Opener",
+        opener: Opener,
         options: Options,
         progress: ProgressCall | None,
     ) -> None:
         self._named = paths
-        self._paths = outermost(paths)
         self._output = output
         self._opener = opener
         self._options = options
         self._progress = progress
         self._earlier = earlier_samples(options.compare_with, opener.sha256)
-        self._source = Source(self._paths, output, retries=options.retry_errors)
+        self._source = files_of(paths, output, retries=options.retry_errors)
         make_folder(output)
         with FolderLock(output), Store(output) as store:
             self._claim(store)
@@ -215,8 +224,7 @@ class Screening:
         }
         store.claim(facts, hint=_SAME)
         if store.fact("root") is None:
-            root = common_root(self._paths)
-            store.note({"root": "" if root is None else name_of(root, None)})
+            store.note({"root": self._source.root})
 
     def _work(self, store: Store, asked: StopAsked) -> Iterator[CaseResult]:
         """Yield all cases, committing each burst of them before it is yielded.
@@ -226,9 +234,9 @@ class Screening:
         """
         began = time.monotonic()
         session = store.begin_session(datetime.now(UTC).isoformat(timespec="seconds"))
-        counter = _Counter(self._paths, self._progress)
-        with self._crew() as crew:
-            flow = self._flow(store, crew)
+        counter = _Counter(self._source, self._progress)
+        with ExitStack() as workers:
+            flow = self._flow(store, workers)
             seconds = _FIRST_BURST_S
             while not flow.is_over and not asked:
                 with listening(asked):
@@ -244,11 +252,13 @@ class Screening:
         ended = "stopped" if asked else "done"
         store.end_session(session, ended, time.monotonic() - began)
 
-    def _crew(self) -> Crew:
-        size = self._options.processes
-        return Crew(size, self._opener.spec, self._options.limits)
-
-    def _flow(self, store: Store, crew: Crew) -> Flow:
+    def _flow(self, store: Store, workers: ExitStack) -> "Flow | RayFlow":
+        """Return what turns files into cases, here or on a cluster."""
+        if self._options.cluster is not None:
+            return self._ray_flow(store, workers)
+        crew = workers.enter_context(
+            Crew(self._options.processes, self._opener.spec, self._options.limits)
+        )
         taken = self._opener.spec.input
         bytes_each = 4 * taken.channels
         for size in taken.shape:
@@ -262,27 +272,41 @@ class Screening:
             heatmaps=self._options.heatmaps,
         )
 
+    def _ray_flow(self, store: Store, workers: ExitStack) -> "RayFlow":
+        # a single machine must not load what only a cluster needs
+        from medcnn.screening.cluster import RayFlow
+        from medcnn.screening.ray_cluster import connect
+
+        options = self._options
+        cluster = workers.enter_context(
+            connect(
+                options.address,
+                processors=options.processes,
+                model_bytes=self._opener.size_bytes,
+            )
+        )
+        return workers.enter_context(
+            RayFlow(
+                self._source.items(store),
+                cluster,
+                lambda: self._model(store),
+                output=self._output,
+                options=options,
+            )
+        )
+
     def _model(self, store: Store) -> Model:
         """Open the model and note what runs it."""
         model = self._opener.model()
         store.claim(
             {"engine": f"{model.engine.name} on {model.engine.device}"}, hint=_SAME
         )
-        options = self._options
-        noted = {
-            "heatmaps": options.heatmaps,
-            "workers": options.processes,
-            "timeout_s": options.limits.timeout_s,
-            "memory_bytes": options.limits.memory_bytes,
-            "samples": options.limits.samples,
-            "frames": options.limits.frames,
-        }
         describe_run(
             store,
             model,
             root=str(store.fact("root")),
-            paths=[name_of(path, None) for path in self._paths],
-            options=noted,
+            paths=self._source.names,
+            options=self._options.noted(),
         )
         return model
 
@@ -299,60 +323,23 @@ class Screening:
         publish(self._output, store, report=report, identify=identify)
 
 
-class _Opener:
-    """A model that is opened when it is needed, not before."""
-
-    def __init__(
-        self,
-        model: Model | str | Path,
-        engine: EngineName,
-        device: str,
-        precision: Precision,
-    ) -> None:
-        self._open: Model | None = None
-        self._engine, self._device, self._precision = engine, device, precision
-        if isinstance(model, Model):
-            self._open = model
-            self._bundle = model.bundle
-        else:
-            self._bundle = open_bundle(model).at(precision)
-
-    @property
-    def spec(self) -> BundleSpec:
-        return self._bundle.spec
-
-    @property
-    def sha256(self) -> str:
-        return self._bundle.sha256
-
-    def model(self) -> Model:
-        if self._open is None:
-            self._open = Model.open(
-                self._bundle.path,
-                engine=self._engine,
-                device=self._device,
-                precision=self._precision,
-            )
-        return self._open
-
-
 class _Counter:
     """Tell how far it is; how many files there are is found out on the side."""
 
-    def __init__(self, paths: list[Path], progress: ProgressCall | None) -> None:
+    def __init__(self, source: Files, progress: ProgressCall | None) -> None:
         self._progress = progress
         self._done = 0
         self._found: int | None = None
         if progress is not None:
-            threading.Thread(target=self._count, args=(paths,), daemon=True).start()
+            threading.Thread(target=self._count, args=(source,), daemon=True).start()
 
     def advance(self, more: int) -> None:
         self._done += more
         if self._progress is not None:
             self._progress(self._done, self._found)
 
-    def _count(self, paths: list[Path]) -> None:
+    def _count(self, source: Files) -> None:
         try:
-            self._found = sum(1 for _ in discover(paths))
+            self._found = source.count()
         except ReadError:  # it went away; the run itself will say so
             return

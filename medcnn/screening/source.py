@@ -7,16 +7,15 @@ from pathlib import Path
 
 from medcnn.errors import ReadError
 from medcnn.io import Found, discover, status_of
-from medcnn.results import Status
 from medcnn.screening.flow import Item
-from medcnn.screening.names import name_of, path_of
+from medcnn.screening.lost import GONE, sifted
+from medcnn.screening.names import common_root, name_of, path_of
 from medcnn.screening.store import Fingerprint, Finished, Store
 from medcnn.screening.wire import Failure, Reading
 
 __all__ = ["Source"]
 
 _BATCH = 256
-_UNREACHED = {"open", "folder", "timeout"}
 
 
 class Source:
@@ -42,6 +41,25 @@ class Source:
         places = {_place(path) for path in paths}
         self._places = {p: _device(p) for p in places if _holds_anything(p)}
 
+    @property
+    def root(self) -> str:
+        """The folder that names are relative to; "" where there is no common one."""
+        root = common_root(self._paths)
+        return "" if root is None else name_of(root, None)
+
+    @property
+    def names(self) -> list[str]:
+        """What was asked for, for run.json."""
+        return [name_of(path, None) for path in self._paths]
+
+    def count(self) -> int:
+        """Return how many files there are.
+
+        Raises:
+            ReadError: If a folder went away.
+        """
+        return sum(1 for _ in discover(self._paths))
+
     def items(self, store: Store) -> Iterator[Item]:
         """Yield what there is to do, with what earlier sessions did of it."""
         root = self._root(store)
@@ -55,7 +73,7 @@ class Source:
             items = [self._item(found, root) for found in batch]
             known = store.find([item.name for item in items])
             for item in items:
-                self._take_over(item, known.get(item.name))
+                item.take_known(known.get(item.name), retries=self._retries)
                 yield item
 
     def _item(self, found: Found, root: Path | None) -> Item:
@@ -67,24 +85,9 @@ class Source:
         reading = Reading(failure=Failure("folder", found.problem, hint))
         return Item(name, found.path, Fingerprint(), reading=reading)
 
-    def _take_over(self, item: Item, known: Finished | None) -> None:
-        """Give an item the case that an earlier session made of the same file."""
-        if known is None or known.fingerprint != item.fingerprint:
-            return
-        if not (known.case.status is Status.ERROR and self._retries):
-            item.case = known.case
-
     def sift(self, fresh: list[Finished]) -> tuple[list[Finished], ReadError | None]:
-        """Tell files that are gone from a drive that is gone.
-
-        Returns:
-            The cases that are to be saved: all, unless a folder that was named is not
-            there any more; then those before the first that was not reached, and the
-            error that says so.
-        """
-        unreached = [n for n, one in enumerate(fresh) if one.case.stage in _UNREACHED]
-        gone = self._gone() if unreached else None
-        return (fresh, None) if gone is None else (fresh[: unreached[0]], gone)
+        """Tell files that are gone from a drive that is gone; see `sifted`."""
+        return sifted(fresh, self._gone)
 
     def _gone(self) -> ReadError | None:
         """Say that a folder is not there any more, is on another drive, or is empty."""
@@ -92,11 +95,7 @@ class Source:
             if _device(place) == before and _holds_anything(place):
                 continue
             msg = f"{name_of(place, None)} cannot be reached any more."
-            hint = (
-                "What is finished is kept. Connect the drive or network again, then "
-                "give the same command: it goes on where it stopped."
-            )
-            return ReadError(msg, path=place, hint=hint)
+            return ReadError(msg, path=place, hint=GONE)
         return None
 
     def forget_mended_folders(self, store: Store) -> None:

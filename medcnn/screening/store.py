@@ -12,7 +12,7 @@ from medcnn.results import Band, CaseResult, Prediction, Status
 from medcnn.screening import copies
 from medcnn.worklist import ErrorRow, Session, rank_key
 
-__all__ = ["STORE", "Fingerprint", "Finished", "Store"]
+__all__ = ["STORE", "Fingerprint", "Finished", "Store", "case_of", "record_of"]
 
 STORE = "screening.sqlite"
 _TABLES = """create table cases (
@@ -235,6 +235,16 @@ class Store:
         return tuple(Session(**dict(zip(names, row, strict=True))) for row in rows)
 
 
+def record_of(case: CaseResult) -> str:
+    """Return a case as text, as the store keeps it."""
+    return json.dumps(_parts(case), ensure_ascii=False)
+
+
+def case_of(record: str) -> CaseResult:
+    """Return the case that `record_of` was given."""
+    return _case(record)
+
+
 def _short(value: str) -> str:
     """Shorten a checksum for a sentence."""
     return f"{value[:12]}..." if len(value) == 64 else value
@@ -253,7 +263,7 @@ def _row(finished: Finished) -> tuple[Any, ...]:
         case.stage,
         None if case.band is None else case.band.value,
         None if case.prediction is None else case.prediction.probability,
-        json.dumps(_parts(case), ensure_ascii=False),
+        record_of(case),
     )
 
 

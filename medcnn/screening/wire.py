@@ -10,13 +10,23 @@ import numpy.typing as npt
 from medcnn.image import Identity
 from medcnn.isolation import Answer, Failure, Message, pack, unpack
 
-__all__ = ["Failure", "Grid", "Reading", "message_of", "reading_of"]
+__all__ = ["Failure", "Grid", "Place", "Reading", "message_of", "reading_of"]
 
 _NONSENSE = Failure(
     "crash",
     "the process that read it sent nonsense.",
     "It may be broken on purpose; look at it alone: medcnn inspect PATH.",
 )
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file as a worker knows it: by a path as text, or a URL that it fetches."""
+
+    text: str
+
+    def __fspath__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True)
