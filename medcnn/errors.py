@@ -15,6 +15,8 @@ MedcnnError
 ├── RecipeError               a training recipe is wrong
 ├── UndefinedMetricError      a number that does not exist for these cases
 ├── OutputError               results cannot be written where they should go
+├── ServiceError              the viewers' service refuses a request
+│   └── StoppedError          it was cancelled
 └── MissingDependencyError    an optional part is not installed
 """
 
@@ -34,7 +36,9 @@ __all__ = [
     "OutputError",
     "ReadError",
     "RecipeError",
+    "ServiceError",
     "SeveralSeriesError",
+    "StoppedError",
     "UndefinedMetricError",
     "UnknownFormatError",
 ]
@@ -194,6 +198,26 @@ class UndefinedMetricError(MedcnnError):
 
 class OutputError(MedcnnError):
     """Results cannot be written where they should go."""
+
+
+class ServiceError(MedcnnError):
+    """The viewers' service refuses a request.
+
+    Attributes:
+        kind: Why, in a word: "busy", "folder", "large", "missing", "request", "state",
+            "stopped", "child", ... See docs/worker.md.
+    """
+
+    def __init__(self, message: str, *, kind: str = "request", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+
+
+class StoppedError(ServiceError):
+    """What was asked for was cancelled."""
+
+    def __init__(self, message: str = "It was cancelled.", *, hint: str = "") -> None:
+        super().__init__(message, kind="stopped", hint=hint)
 
 
 class MissingDependencyError(MedcnnError):

@@ -32,6 +32,8 @@ VERBS = (
     "models",
     "describe",
     "samples",
+    "listen",
+    "worker",
     "doctor",
 )
 HEAVY = {"torch", "openvino", "monai", "matplotlib", "cv2", "numpy", "scipy", "pydicom"}

@@ -86,8 +86,13 @@ def test_the_wheel_carries_what_is_no_python(wheel, part):
     assert others
 
 
+def test_the_wheel_carries_the_viewers_client_as_slicer_has_it(wheel, repository):
+    source = repository / "plugins" / "slicer" / "MedCNN" / "MedCNNLib" / "client.py"
+    assert wheel.read("MedCNNLib/client.py") == source.read_bytes()
+
+
 def test_what_reads_and_predicts_imports_only_the_base(project, repository):
-    optional = ("gradients", "networks", "training", "engines", "cli", "pacs")
+    optional = ("gradients", "networks", "training", "engines", "cli", "pacs", "worker")
     used = distributions(imported(repository / "medcnn", leave_out=optional))
     assert used - names(project["dependencies"]) == set()
 
@@ -101,6 +106,7 @@ def test_every_import_is_declared_by_the_base_or_an_extra(project, repository):
             *extras["explain"],
             *extras["train"],
             *extras["onnxruntime"],
+            *extras["serve"],
         ]
     )
     assert distributions(imported(repository / "medcnn")) - declared == set()

@@ -28,6 +28,7 @@ from medcnn.cli.report import report
 from medcnn.cli.samples import samples
 from medcnn.cli.screen import screen
 from medcnn.cli.train import train
+from medcnn.cli.worker import worker
 from medcnn.errors import MedcnnError
 
 __all__ = ["app", "main"]
@@ -94,6 +95,7 @@ _VERBS = (
     describe,
     samples,
     listen,
+    worker,
     doctor,
 )
 for _verb in _VERBS:

@@ -3,7 +3,7 @@
 from medcnn.explanation.cam import heatmap_of
 from medcnn.explanation.methods import METHODS, Method
 from medcnn.explanation.settings import Settings
-from medcnn.explanation.shown import Shown, shown
+from medcnn.explanation.shown import Shown, display_window, shown
 from medcnn.explanation.surface import Explained, Explainer, explain
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Method",
     "Settings",
     "Shown",
+    "display_window",
     "explain",
     "heatmap_of",
     "shown",

@@ -10,7 +10,7 @@ from medcnn.explanation.scale import DEFAULT_SPAN, flag_level
 from medcnn.model import Model
 from medcnn.results import Heatmap
 
-__all__ = ["Shown", "ShownScale", "shown"]
+__all__ = ["Shown", "ShownScale", "Window", "display_window", "shown"]
 
 F32 = npt.NDArray[np.float32]
 
@@ -88,20 +88,81 @@ def shown(model: Model, heatmap: Heatmap, hottest: float | None) -> Shown:
             as many cells as there are; None of a network without a feature map.
     """
     scale = ShownScale.of(model, heatmap.label)
-    begins = "a flag" if scale.low > 0 else "0"
-    is_detector = model.spec.detector is not None
-    if is_detector or METHODS[heatmap.method].is_additive:
+    if _is_shown_as_it_is(model, heatmap):
         levels = scale.levels(heatmap.array, heatmap.cells)
-        words = f"{scale.unit} above {begins}: 0 to {scale.span:.3g}"
-        words += ", alike for every image"
-        return Shown(levels, scale.span, words)
+        return Shown(levels, scale.span, _additive_words(scale))
     own = float(heatmap.array.max())
     if hottest is None:
-        return Shown(heatmap.array, own, f"0 to {own:.3g}, this image's own highest")
-    highest = min(
-        float(scale.levels(np.array([hottest], np.float32), 1)[0]), scale.span
-    )
-    share = highest / scale.span
-    words = f"relative; hottest place as hot as cam's: {share:.0%} of the scale"
+        return Shown(heatmap.array, own, _own_words(own))
+    highest = _as_hot_as_cam(scale, hottest)
     levels = heatmap.array * np.float32(highest / own if own > 0 else 0)
-    return Shown(levels, scale.span, words)
+    return Shown(levels, scale.span, _relative_words(highest / scale.span))
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where a linear colour map begins and ends, in a heatmap's own values.
+
+    Attributes:
+        low: Values above it are coloured.
+        high: The hottest colour, > low.
+        words: What the two mean.
+    """
+
+    low: float
+    high: float
+    words: str
+
+
+def display_window(model: Model, heatmap: Heatmap, hottest: float | None) -> Window:
+    """Return the ends of the colour map for a viewer that draws the raw relevance.
+
+    What `shown` does to the values, this does to the ends of the colour map. Where
+    nothing is to be coloured no value exceeds `low`.
+
+    Args:
+        model: Whose heatmap it is.
+        heatmap: Raw relevance.
+        hottest: As for `shown`.
+    """
+    scale = ShownScale.of(model, heatmap.label)
+    if _is_shown_as_it_is(model, heatmap):
+        unit = scale.slope * heatmap.cells
+        ends = scale.low / unit, (scale.low + scale.span) / unit
+        return Window(*ends, _additive_words(scale))
+    own = float(heatmap.array.max())
+    if hottest is None:
+        return Window(0.0, own if own > 0 else 1.0, _own_words(own))
+    highest = _as_hot_as_cam(scale, hottest)
+    words = _relative_words(highest / scale.span)
+    if own <= 0:
+        return Window(0.0, 1.0, words)
+    if highest <= 0:
+        return Window(own, 2 * own, words)
+    return Window(0.0, own * scale.span / highest, words)
+
+
+def _is_shown_as_it_is(model: Model, heatmap: Heatmap) -> bool:
+    """Say whether one scale suits the values of all images."""
+    is_detector = model.spec.detector is not None
+    return is_detector or METHODS[heatmap.method].is_additive
+
+
+def _as_hot_as_cam(scale: ShownScale, hottest: float) -> float:
+    """Return the level of the hottest cell of cam, at most the hottest colour's."""
+    cell = np.array([hottest], np.float32)
+    return min(float(scale.levels(cell, 1)[0]), scale.span)
+
+
+def _additive_words(scale: ShownScale) -> str:
+    begins = "a flag" if scale.low > 0 else "0"
+    words = f"{scale.unit} above {begins}: 0 to {scale.span:.3g}"
+    return f"{words}, alike for every image"
+
+
+def _own_words(own: float) -> str:
+    return f"0 to {own:.3g}, this image's own highest"
+
+
+def _relative_words(share: float) -> str:
+    return f"relative; hottest place as hot as cam's: {share:.0%} of the scale"

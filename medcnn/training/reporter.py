@@ -13,10 +13,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["Reporter", "Tick"]
+__all__ = ["Listener", "Reporter", "Tick"]
 
 Tick = Callable[[int, str], None]
 """Told how many more are done, and what to say beside the bar."""
+
+Listener = Callable[[int, int | None, str], None]
+"""Told (done, total, words) of the stage that runs; a sentence alone has no total."""
 
 
 class Reporter:
@@ -24,14 +27,18 @@ class Reporter:
 
     Args:
         visible: False says and shows nothing.
+        listener: Told the same, in place of a person.
     """
 
-    def __init__(self, *, visible: bool) -> None:
+    def __init__(self, *, visible: bool, listener: Listener | None = None) -> None:
+        self._listener = listener
         self._console = Console(stderr=True, quiet=not visible, highlight=False)
 
     def say(self, text: str) -> None:
         """Write one line."""
         self._console.print(text, markup=False, soft_wrap=True)
+        if self._listener is not None:
+            self._listener(0, None, text)
 
     @contextmanager
     def bar(self, what: str, total: int, *, done: int = 0) -> Iterator[Tick]:
@@ -50,4 +57,14 @@ class Reporter:
         )
         with bar:
             task = bar.add_task(what, total=total, completed=done, note="")
-            yield lambda more, note: bar.update(task, advance=more, note=note)
+            reached = done
+
+            def tick(more: int, note: str) -> None:
+                nonlocal reached
+                reached += more
+                bar.update(task, advance=more, note=note)
+                if self._listener is not None:
+                    words = f"{what}: {note}" if note else what
+                    self._listener(reached, total, words)
+
+            yield tick

@@ -33,7 +33,7 @@ from medcnn.training.places import Places, build_places
 from medcnn.training.planned import Wishes, choose_place, plan_wishes, told
 from medcnn.training.prepare import Place, Prepared, prepare, refuse_early, write_splits
 from medcnn.training.probe import start_head
-from medcnn.training.reporter import Reporter
+from medcnn.training.reporter import Listener, Reporter
 from medcnn.training.start import bundle_of
 from medcnn.training.together import Failures, agree
 
@@ -49,7 +49,7 @@ def train(  # noqa: PLR0913 - each is one choice of the caller
     device: str = "auto",
     weights: str | Path | None = None,
     allow_leak: bool = False,
-    progress: bool = True,
+    progress: bool | Listener = True,
 ) -> Path:
     """Train a model on labelled images and write its bundle.
 
@@ -69,7 +69,8 @@ def train(  # noqa: PLR0913 - each is one choice of the caller
         weights: File of pretrained weights, in place of the recipe's.
         allow_leak: Train although patients or images are in several splits; the card
             says so.
-        progress: Whether to show progress on stderr.
+        progress: Whether to show progress on stderr; or a function that is told (done,
+            total, words) in its place.
 
     Returns:
         The bundle's directory.
@@ -92,7 +93,7 @@ def train(  # noqa: PLR0913 - each is one choice of the caller
     chosen, data_sum = ready.plan.recipe, ready.checksum
     fabric = fabric_for(place, chosen)
     fabric.launch()
-    reporter = Reporter(visible=progress and fabric.is_global_zero)
+    reporter = _reporter(progress, is_first=fabric.is_global_zero)
     reporter.say(_where(fabric, place))
     reporter.say(told(ready.plan.fingerprint))
     with ExitStack() as held:
@@ -176,6 +177,13 @@ def _said(
     said = settings if isinstance(settings, Mapping) else parse_settings(settings)
     start = {} if weights is None else {"network.pretrained": Path(weights)}
     return {**said, **start}
+
+
+def _reporter(progress: bool | Listener, *, is_first: bool) -> Reporter:
+    """Return who tells how the training goes: the first process only."""
+    if not callable(progress):
+        return Reporter(visible=progress and is_first)
+    return Reporter(visible=False, listener=progress if is_first else None)
 
 
 def _learning(table: CaseTable) -> str:
