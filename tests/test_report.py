@@ -354,6 +354,19 @@ def test_folders_and_a_table_of_ones_own_become_groups(tmp_path):
     assert [row[9] for row in data["rows"]] == [[0, 0, 0], [1, "", 2], ["", 1, 1]]
 
 
+def test_what_headers_say_becomes_groups_before_the_table(tmp_path):
+    (tmp_path / "groups.csv").write_text("path,sex\na,F\nb,M\n")
+    facts = {"a": {"View": "PA", "Modality": "DX"}, "c": {"Modality": "CR"}}
+
+    found = groups_of(["a", "b", "c"], tmp_path, facts)
+
+    assert [(g.name, g.values, g.places) for g in found] == [
+        ("View", ("PA",), (0, "", "")),
+        ("Modality", ("CR", "DX"), (1, "", 0)),
+        ("sex", ("F", "M"), (0, 1, "")),
+    ]
+
+
 def test_a_column_that_tells_every_image_apart_is_no_group(tmp_path):
     paths = [f"{n}/film.dcm" for n in range(MOST_VALUES + 1)]
 

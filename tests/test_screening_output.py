@@ -1,6 +1,7 @@
 """A full disk, a locked folder: one clear sentence, and nothing finished is lost."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -10,7 +11,8 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from films import write_films
+from dicoms import picture, save
+from films import film_pixels, write_films
 from screens import ROOT, begin, three_bands, worklist_bytes
 
 import medcnn
@@ -254,6 +256,21 @@ def test_a_stored_run_can_be_published_again_without_its_model(bundle, tmp_path)
     assert worklist_bytes(output) == before
     assert read_run(output / "run.json").counts.images == 4
     assert (output / "report.html").stat().st_size > 1000
+
+
+def test_the_report_offers_what_headers_say_as_subgroups(bundle, tmp_path):
+    (tmp_path / "films").mkdir()
+    for number, maker in enumerate(("Acme", "Acme", "Best")):
+        one = picture(film_pixels(number), BodyPartExamined="CHEST", Manufacturer=maker)
+        save(one, tmp_path / f"films/{number}.dcm")
+    medcnn.screen(tmp_path / "films", model=bundle, output=tmp_path / "out").run()
+
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    groups = {group["name"]: group["values"] for group in data["groups"]}
+    assert groups == {"Device": ["Acme", "Best"]}  # all else is the same for all
+    devices = {row[1]: groups["Device"][row[9][0]] for row in data["rows"]}
+    assert devices == {"0.dcm": "Acme", "1.dcm": "Acme", "2.dcm": "Best"}
 
 
 def test_a_folder_without_a_run_cannot_be_published(tmp_path):

@@ -1,13 +1,13 @@
-"""Subgroups of images: by folder, and by the columns of a table of one's own."""
+"""Subgroups of images: by folder, by header, and by the columns of one's own table."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from medcnn.errors import DataError
 
-__all__ = ["GROUPS", "Group", "groups_of"]
+__all__ = ["GROUPS", "Facts", "Group", "groups_of"]
 
 GROUPS = "groups.csv"
 """A table in the output folder, `path` as in worklist.csv and one column a group."""
@@ -31,20 +31,27 @@ class Group:
     places: tuple[int | str, ...]
 
 
-def groups_of(paths: Sequence[str], output: Path) -> list[Group]:
+Facts = Mapping[str, Mapping[str, str]]
+"""What images' headers say, by path and by name of the group."""
+
+
+def groups_of(
+    paths: Sequence[str], output: Path, facts: Facts | None = None
+) -> list[Group]:
     """Return the groups by which images can be picked out.
 
     Args:
         paths: Of the images, as in worklist.csv.
         output: The run's folder; its groups.csv is read if there is one.
+        facts: What their headers say.
 
     Raises:
         DataError: If groups.csv cannot be read or has no column `path`.
     """
     columns = {"Folder": [_folder(path) for path in paths]}
-    table = _table(output / GROUPS)
-    for name in dict.fromkeys(key for row in table.values() for key in row):
-        columns[name] = [table.get(path, {}).get(name, "") for path in paths]
+    for table in (facts or {}, _table(output / GROUPS)):
+        for name in dict.fromkeys(key for row in table.values() for key in row):
+            columns[name] = [table.get(path, {}).get(name, "") for path in paths]
     found = [_group(name, cells) for name, cells in columns.items()]
     return [group for group in found if group is not None]
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from medcnn.outputs import write_whole
 from medcnn.report.cards import card_of, state_of
 from medcnn.report.figures import gradient, histogram
-from medcnn.report.groups import groups_of
+from medcnn.report.groups import Facts, groups_of
 from medcnn.report.markup import asset, policy, steady
 from medcnn.report.pictures import Embedder, beside
 from medcnn.report.workload import workload
@@ -61,14 +61,18 @@ class _Run:
     rows: tuple[WorklistRow, ...]
     errors: tuple[ErrorRow, ...]
     identify: bool
+    facts: Facts
 
 
-def write_report(output: Path, *, identify: bool = False) -> Path:
+def write_report(
+    output: Path, *, identify: bool = False, facts: Facts | None = None
+) -> Path:
     """Write report.html into a screening run's output folder, from its files.
 
     Args:
         output: Folder with worklist.csv, errors.csv, run.json and pictures.
         identify: Whether patients' numbers and DICOM UIDs are put into the page.
+        facts: What images' headers say, by path and by name: subgroups to pick out.
 
     Returns:
         The page.
@@ -83,6 +87,7 @@ def write_report(output: Path, *, identify: bool = False) -> Path:
         tuple(read_worklist(output / WORKLIST)),
         tuple(read_errors(output / ERRORS)),
         identify,
+        facts or {},
     )
     page = output / REPORT
     write_whole(page, _render(run).encode("utf-8", errors="replace"))
@@ -175,7 +180,7 @@ def _states(record: RunRecord) -> list[tuple[str, str, int]]:
 def _data(run: _Run) -> Markup:
     """Return every row as JSON that cannot end the element it stands in."""
     model = run.record.model
-    groups = groups_of([row.path for row in run.rows], run.output)
+    groups = groups_of([row.path for row in run.rows], run.output, run.facts)
     value = {
         "run": _run_key(run.record),
         "identify": run.identify,

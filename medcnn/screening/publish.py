@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from medcnn.bundle import Bundle, BundleSpec, Score
 from medcnn.errors import OutputError
 from medcnn.model import Model
-from medcnn.results import Band, Status
+from medcnn.results import Band, CaseResult, Status
 from medcnn.screening.drifting import drift_of, own_sample, sample_of
 from medcnn.screening.heat import HeatPainter
 from medcnn.screening.lock import FolderLock
@@ -31,6 +31,9 @@ from medcnn.worklist import (
 __all__ = ["describe_run", "is_published", "publish", "republish", "version_of"]
 
 _SETTING, _PUBLISHED = "setting", "published"
+_GROUPS = {"modality": "Modality", "view": "View", "device": "Device"}
+"""What the report offers as subgroups of what is known of images' making."""
+
 _LIBRARIES = ("numpy", "opencv-python-headless", "openvino", "onnxruntime", "pydicom")
 
 
@@ -84,9 +87,10 @@ def publish(
     facts = json.loads(setting) | {"notes": notes}
     record = _record(facts, store, folder)
     model = record.model
+    told: dict[str, dict[str, str]] = {}
     rows = (
         WorklistRow.of(case, rank=n, model=model.name, model_sha256=model.sha256)
-        for n, case in enumerate(store.ranked(), start=1)
+        for n, case in enumerate(_telling(store.ranked(), told), start=1)
     )
     write_worklist(folder / WORKLIST, rows, labels=model.labels)
     write_errors(folder / ERRORS, store.errors())
@@ -95,9 +99,23 @@ def publish(
         # its template engine is for the end of a run, not for reader processes
         from medcnn.report import write_report
 
-        write_report(folder, identify=identify)
+        write_report(folder, identify=identify, facts=told)
     store.note({_PUBLISHED: _words(report=report, identify=identify)})
     return record
+
+
+def _telling(
+    cases: Iterable[CaseResult], told: dict[str, dict[str, str]]
+) -> Iterator[CaseResult]:
+    """Yield cases, and note by path what their headers tell of their making."""
+    for case in cases:
+        known = case.acquisition
+        found = {
+            words: str(known[key]) for key, words in _GROUPS.items() if key in known
+        }
+        if found:
+            told[case.path] = found
+        yield case
 
 
 def republish(folder: str | Path, *, identify: bool = False) -> RunRecord:
