@@ -731,6 +731,11 @@ class Worker(Client):
         """Its process id; None once it is closed."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
+
     def ready(self) -> bool:
         """Say at once whether it can be asked.
 
