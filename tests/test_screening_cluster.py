@@ -1,6 +1,8 @@
 """What is asked of a cluster, and what is said when it cannot do it; without Ray."""
 
 import os
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -56,7 +58,11 @@ def ray(monkeypatch):
 def test_a_cluster_of_our_own_is_small_says_nothing_and_is_ended(ray):
     with connect(None, **SMALL) as cluster:
         assert cluster.processors == 2
+        assert cluster.folder.is_dir()
+    assert not cluster.folder.exists()
     (options,) = ray.inits
+    assert options["_temp_dir"] == str(cluster.folder)
+    assert options["address"] == "local"
     assert options["num_cpus"] == 2
     assert options["include_dashboard"] is False
     assert options["object_store_memory"] == 2**28 + 40
@@ -72,6 +78,7 @@ def test_a_late_start_is_tried_once_more(ray):
     ray.fails = 9
     with pytest.raises(EngineError, match=r"on this machine: .* during startup\. Look"):
         connect(None, **SMALL)
+    assert not Path(ray.inits[-1]["_temp_dir"]).exists()
 
 
 def test_a_cluster_that_is_not_there_is_named(ray):
@@ -90,6 +97,13 @@ def test_ray_that_is_not_installed_is_named(monkeypatch):
     with pytest.raises(MissingDependencyError, match="needs ray, which is") as caught:
         connect(None, **SMALL)
     assert "medcnn-imaging[ray]" in caught.value.hint
+
+
+def test_a_long_temporary_folder_is_left_to_ray(ray, monkeypatch):
+    monkeypatch.setattr(ray_cluster.tempfile, "gettempdir", lambda: "/" + 9 * "long")
+    with connect(None, **SMALL) as cluster:
+        assert cluster.folder is None
+    assert ray.inits[0]["_temp_dir"] is None
 
 
 def flow_of(tmp_path, ray):
@@ -125,10 +139,29 @@ def test_a_cluster_without_machines_ends_the_run_after_a_while(tmp_path, ray):
         flow._look_for_machines()
 
 
-def test_a_cluster_that_gives_up_says_why(tmp_path, ray):
+TRACE = """\x1b[36mray::Worker()\x1b[39m (pid=1)
+OSError: No space left on device
+
+The above exception was the direct cause of the following exception:
+
+  File "x", line 9, in write_whole
+{}
+ray.exceptions.UserCodeException: UDF failed to process a data block.
+To change retry attempts, configure it.
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("medcnn.errors.OutputError: x is full. Free it.", "x is full. Free it."),
+        ("", "OSError: No space left on device"),
+    ],
+)
+def test_a_cluster_that_gives_up_says_why(tmp_path, ray, line, words):
     flow = flow_of(tmp_path, ray)
-    flow._put(RuntimeError("ray::Worker()\n  File x\nOSError: disk full\n"))
-    with pytest.raises(EngineError, match=r"gave up: RuntimeError: OSError: disk full"):
+    flow._put(RuntimeError(TRACE.format(line)))
+    with pytest.raises(EngineError, match=f"gave up: RuntimeError: {words}"):
         flow._take_in()
 
 
@@ -136,6 +169,17 @@ def test_another_version_of_medcnn_is_refused(monkeypatch):
     monkeypatch.setattr(cluster_worker, "version_of", lambda _: "0.9")
     with pytest.raises(EngineError, match=r"has medcnn 0\.9, this run medcnn 0\.1"):
         cluster_worker._check_version("0.1")
+
+
+def test_what_a_killed_worker_left_is_removed_after_a_day(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_worker.tempfile, "gettempdir", lambda: str(tmp_path))
+    for name in ("old", "busy"):
+        (tmp_path / f"medcnn-worker-{name}/thumbnails").mkdir(parents=True)
+    yesterday = time.time() - 90_000
+    for name in ("old/thumbnails", "old", "busy"):  # the busy one's thumbnails are new
+        os.utime(tmp_path / f"medcnn-worker-{name}", (yesterday, yesterday))
+    cluster_worker._sweep()
+    assert [one.name for one in tmp_path.iterdir()] == ["medcnn-worker-busy"]
 
 
 def test_what_is_seen_and_what_is_not(tmp_path):

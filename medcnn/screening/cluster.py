@@ -7,6 +7,7 @@ that was started by hand writes them into the one store.
 
 import os
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,11 @@ _MOST_OF_A_BURST = 256
 _IDLE_S = 0.2
 _PATIENCE_S = 60.0
 """How long no machine may be left before the run ends."""
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_OURS = re.compile(r"^\s*medcnn\.errors\.\w+: (.+)$", re.MULTILINE)
+_RAISED = re.compile(r"^\s*([\w.]*(?:Error|Exception|Interrupt): .+)$", re.MULTILINE)
+"""How a trace ends; the first of several is what it began with."""
 
 _AGAIN = "Run it again: what is finished is kept."
 
@@ -275,6 +281,7 @@ def _place(item: Item) -> str:
 
 
 def _cause(error: BaseException) -> str:
-    """Return the last line of an error; from another machine it brings its trace."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1][:500] if lines else ''}"
+    """Return what an error that came from another machine with its traces is about."""
+    text = _COLOURS.sub("", str(error))
+    told = _OURS.findall(text)[:1] or _RAISED.findall(text)[:1] or [text.strip()]
+    return f"{type(error).__name__}: {told[0][:500]}"

@@ -1,7 +1,9 @@
 """What a worker of a cluster does: files in, rows with their pictures out."""
 
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ from medcnn.worklist import HEATMAPS, THUMBNAILS
 __all__ = ["Task", "Worker", "is_there"]
 
 _FOREVER_S = 1e9
+_PREFIX = "medcnn-worker-"
+_STALE_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -70,21 +74,12 @@ class Worker:
         ray: Any = import_module("ray")
         self._task: Task = ray.get(task)
         _check_version(self._task.version)
-        self._folder = tempfile.TemporaryDirectory(prefix="medcnn-worker-")
-        root = Path(self._folder.name)
-        self._output = root / "out"
-        for name, content in self._task.files.items():
-            make_folder((root / "bundle" / name).parent)
-            (root / "bundle" / name).write_bytes(content)
+        _sweep()
+        self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
+        self._output = Path(self._folder.name)
         for name in (HEATMAPS, THUMBNAILS):
             make_folder(self._output / name)
-        self._model = Model.open(
-            root / "bundle",
-            engine=self._task.engine,
-            device=self._task.device,
-            threads=1,
-            precision=self._task.precision,
-        )
+        self._model = _opened(self._task, self._output / "bundle")
         self._crew = Crew(1, self._model.spec, self._task.limits)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,6 +136,29 @@ class Worker:
         content = path.read_bytes()
         path.unlink()
         return content
+
+
+def _opened(task: Task, folder: Path) -> Model:
+    """Write the model's files into a folder and open it."""
+    for name, content in task.files.items():
+        make_folder((folder / name).parent)
+        (folder / name).write_bytes(content)
+    return Model.open(
+        folder,
+        engine=task.engine,  # type: ignore[arg-type]
+        device=task.device,
+        threads=1,
+        precision=task.precision,
+    )
+
+
+def _sweep() -> None:
+    """Remove what workers left here that were killed more than a day ago."""
+    for folder in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+        with suppress(OSError):
+            newest = max(one.stat().st_mtime for one in (folder, *folder.iterdir()))
+            if time.time() - newest > _STALE_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_there(place: str) -> bool:

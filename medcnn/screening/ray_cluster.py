@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Self
 
 from medcnn.errors import EngineError, MissingDependencyError
@@ -16,6 +19,9 @@ __all__ = ["Cluster", "connect"]
 
 _STORE_BYTES = 256 << 20
 """Memory in which a cluster of our own keeps files' rows and pictures on their way."""
+
+_MOST_CHARACTERS = 24
+"""Of the path of the system's temporary folder, below which Ray makes sockets."""
 
 _TRIES = 2
 """On a crowded machine Ray's parts may need longer to start than it waits for them."""
@@ -37,10 +43,12 @@ class Cluster:
     Attributes:
         ray: The library.
         is_ours: Whether it was joined or started here, and is to be left here.
+        folder: What it keeps while it runs, pictures among it; None if elsewhere.
     """
 
     ray: Any
     is_ours: bool
+    folder: Path | None = None
 
     @property
     def processors(self) -> int:
@@ -53,6 +61,8 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         if self.is_ours:
             self.ray.shutdown()
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def connect(address: str | None, *, processors: int, model_bytes: int) -> Cluster:
@@ -73,19 +83,36 @@ def connect(address: str | None, *, processors: int, model_bytes: int) -> Cluste
     ray = _ray()
     if ray.is_initialized():
         return Cluster(ray, is_ours=False)
+    folder = None
     options: dict[str, Any] = {"address": address}
     if address is None:
+        folder = _folder()
         options = {
+            "address": "local",  # whatever cluster the environment may name
             "num_cpus": processors,
             "include_dashboard": False,
             "object_store_memory": _STORE_BYTES + 4 * model_bytes,
+            "_temp_dir": None if folder is None else str(folder),
         }
-    with _own_signals():
-        _start(ray, options)
+    with ExitStack() as on_failure:
+        on_failure.enter_context(Cluster(ray, is_ours=True, folder=folder))
+        with _own_signals():
+            _start(ray, address, options)
+        on_failure.pop_all()
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    return Cluster(ray, is_ours=True)
+    return Cluster(ray, is_ours=True, folder=folder)
+
+
+def _folder() -> Path | None:
+    """Make a folder for a cluster of our own; None leaves Ray its own.
+
+    The names of its sockets lie in it, and a system takes no long ones.
+    """
+    if len(tempfile.gettempdir()) > _MOST_CHARACTERS:
+        return None
+    return Path(tempfile.mkdtemp(prefix="medcnn-ray-"))
 
 
 def _ray() -> Any:
@@ -103,21 +130,20 @@ def _ray() -> Any:
         raise MissingDependencyError(msg, hint=hint) from error
 
 
-def _start(ray: Any, options: dict[str, Any]) -> None:
+def _start(ray: Any, address: str | None, options: dict[str, Any]) -> None:
     """Start or join, once more if its parts did not answer in time.
 
     Raises:
         EngineError: If that fails.
     """
-    address = options.get("address")
     for left in reversed(range(1 if address else _TRIES)):
         try:
             with _hushed():
                 ray.init(log_to_driver=False, logging_level="error", **options)
         except Exception as error:
             # Ray raises plain exceptions for what is late, and others for the rest
-            ray.shutdown()
             if left:
+                ray.shutdown()
                 continue
             where = address or "this machine"
             msg = f"no Ray cluster can be had on {where}: {_first_line(error)}"
