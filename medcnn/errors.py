@@ -14,6 +14,7 @@ MedcnnError
 │   └── LeakageError          one patient or image is in more than one split
 ├── RecipeError               a training recipe is wrong
 ├── UndefinedMetricError      a number that does not exist for these cases
+├── ArchiveError              an archive cannot be asked, or refuses
 ├── OutputError               results cannot be written where they should go
 ├── ServiceError              the viewers' service refuses a request
 │   └── StoppedError          it was cancelled
@@ -23,6 +24,7 @@ MedcnnError
 from pathlib import Path
 
 __all__ = [
+    "ArchiveError",
     "BundleError",
     "DataError",
     "DecodeError",
@@ -218,6 +220,18 @@ class StoppedError(ServiceError):
 
     def __init__(self, message: str = "It was cancelled.", *, hint: str = "") -> None:
         super().__init__(message, kind="stopped", hint=hint)
+
+
+class ArchiveError(MedcnnError):
+    """An archive cannot be asked, or refuses what it is asked for.
+
+    Attributes:
+        is_final: Whether asking again does not help.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", is_final: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.is_final = is_final
 
 
 class MissingDependencyError(MedcnnError):

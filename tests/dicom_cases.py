@@ -16,7 +16,7 @@ from medcnn.explanation import Explainer
 from medcnn.gate import GateRules
 from medcnn.io import ReadOptions
 
-__all__ = ["Explained", "errors_of", "explained", "make_source", "tiny_models"]
+__all__ = ["Explained", "errors_of", "explained", "items", "make_source", "tiny_models"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,15 @@ def errors_of(dciodvfy: str, path: Path) -> set[str]:
     command = [dciodvfy, path]
     said = subprocess.run(command, check=False, capture_output=True, text=True)
     return {line for line in said.stderr.splitlines() if line.startswith("Error")}
+
+
+def items(dataset, value_type):
+    """All content items of a type, wherever they are in the tree."""
+    found = []
+    for item in dataset.get("ContentSequence", []):
+        found += [item] if item.ValueType == value_type else []
+        found += items(item, value_type)
+    return found
 
 
 def _whose(dataset):

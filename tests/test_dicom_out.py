@@ -8,7 +8,7 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
-from dicom_cases import errors_of, explained, make_source, tiny_models
+from dicom_cases import errors_of, explained, items, make_source, tiny_models
 from pydicom.datadict import tag_for_keyword
 
 import medcnn
@@ -47,15 +47,6 @@ def saved(result, folder):
     path = folder / f"{result.kind}.{result.label}.dcm"
     save_result(result, path)
     return path
-
-
-def items(dataset, value_type):
-    """All content items of a type, wherever they are in the tree."""
-    found = []
-    for item in dataset.get("ContentSequence", []):
-        found += [item] if item.ValueType == value_type else []
-        found += items(item, value_type)
-    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -22,7 +22,7 @@ from medcnn.pacs import Listener, Spool, State, Station, parse_allowed, parse_pe
 from medcnn.pacs.peers import Allowed, check_exposure, is_loopback, server_tls
 from medcnn.pacs.sending import send
 from medcnn.pacs.spool import FullError, name_by_hash
-from medcnn.pacs.station import Destination, Settings
+from medcnn.pacs.station import PeerDestination, Settings
 
 # pynetdicom leaves sockets to the garbage collector when a connection is refused
 pytestmark = pytest.mark.filterwarnings(
@@ -111,7 +111,7 @@ def work_off(station):
 def station_of(spool, model, reader, port=None, **settings):
     to = None
     if port is not None:
-        to = Destination(parse_peer(f"ARCHIVE@127.0.0.1:{port}"), "MEDCNN")
+        to = PeerDestination(parse_peer(f"ARCHIVE@127.0.0.1:{port}"), "MEDCNN")
     return Station(spool, model, reader, settings=Settings(to, 0.0, **settings))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medcnn.cli.console import say
+from medcnn.cli.extras import refuse_without
 from medcnn.cli.open_model import open_model
 from medcnn.cli.options import Device, Engine, Model, OutputFolder, Quiet
 
@@ -86,7 +87,7 @@ def listen(
     same command goes on; the same image never has two results. Results name the
     patient: they are for the archive that the images come from.
     """
-    _check_installed()
+    refuse_without("pynetdicom", "medcnn listen")
     from medcnn.dicom_out import Codes, read_codes
     from medcnn.isolation import SafeReader
     from medcnn.pacs import Listener, Spool, Station, parse_allowed
@@ -185,25 +186,9 @@ def _destination(
     """Return where results go; None to keep them."""
     from medcnn.pacs import parse_peer
     from medcnn.pacs.peers import client_tls
-    from medcnn.pacs.station import Destination
+    from medcnn.pacs.station import PeerDestination
 
     if peer is None:
         return None
     tls = None if ca is None else client_tls(ca, cert, key)
-    return Destination(parse_peer(peer), title, tls)
-
-
-def _check_installed() -> None:
-    """Say how to install what is missing.
-
-    Raises:
-        MissingDependencyError: If pynetdicom is.
-    """
-    from importlib.util import find_spec
-
-    from medcnn.errors import MissingDependencyError
-
-    if find_spec("pynetdicom") is None:
-        msg = "medcnn listen needs pynetdicom, which is not installed"
-        hint = "Add it: pip install 'medcnn-imaging[dicomweb]'"
-        raise MissingDependencyError(msg, hint=hint)
+    return PeerDestination(parse_peer(peer), title, tls)

@@ -7,6 +7,7 @@ import typer
 
 import medcnn
 from medcnn.cli.console import answer, end, printable, progress_bar, say, show
+from medcnn.cli.extras import refuse_without
 from medcnn.cli.options import (
     Device,
     Engine,
@@ -26,13 +27,13 @@ _NOTES_SHOWN = 3
 
 def screen(
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Files and folders; or one URL, such as s3://bucket/films.",
-            metavar="PATH",
+            metavar="[PATH]...",
             show_default=False,
         ),
-    ],
+    ] = None,
     *,
     output: OutputFolder,
     model: Model = "chest-xray",
@@ -87,6 +88,30 @@ def screen(
             help="HOST:PORT of the cluster's head.", show_default="start one here"
         ),
     ] = None,
+    archive: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Screen what matches in a DICOMweb archive, instead of files; plain "
+            "dicomweb+http only on this machine.",
+            metavar="dicomweb+https://HOST/PATH",
+        ),
+    ] = None,
+    query: Annotated[
+        str,
+        typer.Option(
+            help="Of --from: which series, such as Modality=CR&StudyDate=20250101-.",
+            metavar="KEYWORD=VALUE&...",
+        ),
+    ] = "",
+    most: Annotated[int, typer.Option(min=1, help="Of --from: most series.")] = 1000,
+    send_back: Annotated[
+        bool,
+        typer.Option(
+            "--send-back",
+            help="Of --from: store results there as DICOM, which name the patient.",
+        ),
+    ] = False,
     identify: Identify = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -101,16 +126,17 @@ def screen(
     """
     from medcnn.screening import Limits
 
+    searched = _searched(paths, archive, query, output, most, send_back, quiet)
     if address is not None and cluster is None:
         msg = "--address is that of a cluster: add --cluster ray"
         raise typer.BadParameter(msg)
-
+    wanted = paths or [] if searched is None else [str(searched.fetched())]
     if cluster is not None:
         words = f"Joining Ray at {address}" if address else "Starting Ray here"
         say(f"{words}: that takes some seconds.", quiet=quiet)
     with progress_bar("Screening", unit="files", quiet=quiet) as advance:
         record = medcnn.screen(
-            paths,
+            wanted,
             output=output,
             model=model,
             device=device,
@@ -131,11 +157,43 @@ def screen(
             address=address,
             progress=advance,
         ).run()
+    unsent = 0
+    if searched is not None and send_back:
+        unsent = searched.send_back(model, engine=engine, device=device)
     if as_json:
         answer(record.model_dump(mode="json") | {"output": str(output)})
     else:
         _show(record, output)
-    end(answers=1, problems=record.counts.error)
+    end(answers=1, problems=record.counts.error + unsent)
+
+
+def _searched(
+    paths: list[str] | None,
+    archive: str | None,
+    query: str,
+    output: Path,
+    most: int,
+    send_back: bool,
+    quiet: bool,
+) -> Any:
+    """Return the search in an archive that was asked for; None for files.
+
+    Raises:
+        BadParameter: If files and an archive are named, or neither.
+        MissingDependencyError: If what talks to archives is not installed.
+    """
+    if (archive is None) == (not paths):
+        msg = "name files and folders, or an archive by --from"
+        raise typer.BadParameter(msg)
+    if archive is None:
+        if query or send_back:
+            msg = "--query and --send-back are of --from"
+            raise typer.BadParameter(msg)
+        return None
+    refuse_without("dicomweb_client", "medcnn screen --from")
+    from medcnn.cli.from_archive import FromArchive
+
+    return FromArchive(archive, query, output, most, quiet)
 
 
 def _show(record: Any, output: Path) -> None:

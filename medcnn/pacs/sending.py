@@ -12,15 +12,15 @@ from pynetdicom import AE
 
 from medcnn.pacs.peers import Peer
 
-__all__ = ["Sent", "send"]
+__all__ = ["CLASSES", "DUPLICATE", "Sent", "send"]
 
-_CLASSES = {
+CLASSES = {
     "1.2.840.10008.5.1.4.1.1.88.34": "Comprehensive 3D SR",
     "1.2.840.10008.5.1.4.1.1.7": "Secondary Capture",
     "1.2.840.10008.5.1.4.1.1.30": "Parametric Map",
     "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation",
 }
-_DUPLICATE = 0x0111
+DUPLICATE = 0x0111
 _TIMEOUT_S = 30
 
 
@@ -51,7 +51,7 @@ def send(
     entity = AE(ae_title=title)
     entity.network_timeout = entity.dimse_timeout = entity.acse_timeout = _TIMEOUT_S
     entity.connection_timeout = _TIMEOUT_S
-    for sop_class in _CLASSES:
+    for sop_class in CLASSES:
         syntaxes = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
         entity.add_requested_context(sop_class, syntaxes)
     secured = None if tls is None else (tls, peer.host)
@@ -77,7 +77,7 @@ def send(
 def _send_one(link: Any, file: Path) -> tuple[str, bool]:
     """Send one file; return why not ("" if it arrived), and whether that is final."""
     dataset = dcmread(file)
-    kind = _CLASSES[str(dataset.SOPClassUID)]
+    kind = CLASSES[str(dataset.SOPClassUID)]
     taken = {str(context.abstract_syntax) for context in link.accepted_contexts}
     if str(dataset.SOPClassUID) not in taken:
         return f"{kind} is refused", True
@@ -89,7 +89,7 @@ def _send_one(link: Any, file: Path) -> tuple[str, bool]:
     if status is None:
         return f"no answer to {kind}", False
     is_warning = (int(status) & 0xF000) == 0xB000
-    if status in {0, _DUPLICATE} or is_warning:
+    if status in {0, DUPLICATE} or is_warning:
         return "", True
     is_busy = (int(status) & 0xFF00) == 0xA700
     return f"{kind} was refused with status 0x{int(status):04X}", not is_busy

@@ -6,9 +6,10 @@ again: results are the same, byte for byte, and so are their identifiers.
 
 import shutil
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from medcnn.dicom_out import Codes, case_of, read_source, results_of, save_result
 from medcnn.errors import MedcnnError, OutputError
@@ -18,15 +19,22 @@ from medcnn.isolation import SafeReader
 from medcnn.model import Model
 from medcnn.outputs import make_folder
 from medcnn.pacs.peers import Peer
-from medcnn.pacs.sending import send
+from medcnn.pacs.sending import Sent, send
 from medcnn.pacs.spool import Entry, Spool, State, name_by_hash
 
-__all__ = ["Destination", "Settings", "Station"]
+__all__ = ["Destination", "PeerDestination", "Settings", "Station"]
+
+
+class Destination(Protocol):
+    """Where results go."""
+
+    def deliver(self, files: Sequence[Path]) -> Sent:
+        """Deliver results; what is there already is fine."""
 
 
 @dataclass(frozen=True)
-class Destination:
-    """Where results go.
+class PeerDestination:
+    """A DICOM peer.
 
     Attributes:
         peer: The peer.
@@ -37,6 +45,10 @@ class Destination:
     peer: Peer
     title: str
     tls: ssl.SSLContext | None = None
+
+    def deliver(self, files: Sequence[Path]) -> Sent:
+        """Send results to the peer."""
+        return send(files, self.peer, title=self.title, tls=self.tls)
 
 
 @dataclass(frozen=True)
@@ -159,8 +171,7 @@ class Station:
         if self._settings.destination is None:
             self._spool.settle(entry, State.DONE)
             return
-        to = self._settings.destination
-        sent = send(files, to.peer, title=to.title, tls=to.tls)
+        sent = self._settings.destination.deliver(files)
         name = f"series {entry.key[:8]}"
         if sent.failed:
             wait = self._spool.postpone(entry, sent.failed)

@@ -1,0 +1,101 @@
+"""From a search in an archive to files on disk, whatever is in the way."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from medcnn.dicom_out import is_own_result
+from medcnn.errors import ArchiveError, ReadError
+from medcnn.io.dicom.parse import parse, quiet
+from medcnn.io.dicom.tags import text
+from medcnn.pacs.spool import FullError, Spool
+from medcnn.pacs.web import WebArchive
+
+__all__ = ["Fetched", "fetch"]
+
+_NO_IMAGES = frozenset({"SR", "PR", "KO", "SEG", "RTSTRUCT", "RTPLAN", "DOC", "AU"})
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a search brought.
+
+    Attributes:
+        series: How many series matched.
+        objects: How many objects are on disk now.
+        problems: What could not be had, in words.
+    """
+
+    series: int
+    objects: int
+    problems: tuple[str, ...]
+
+
+def fetch(
+    archive: WebArchive,
+    query: Mapping[str, str],
+    spool: Spool,
+    *,
+    most: int = 1000,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Fetched:
+    """Fetch the objects of all series that match into a spool.
+
+    What cannot be had is told and the rest fetched; medcnn's own results are left out.
+
+    Args:
+        archive: Where.
+        query: Which, see `medcnn.pacs.web.parse_query`.
+        spool: Where to; objects that are there already stay as they are.
+        most: Most series.
+        progress: Called with (series done, series found).
+
+    Raises:
+        ArchiveError: If the archive cannot be searched.
+    """
+    found = archive.find(query, most=most)
+    problems: list[str] = []
+    objects = 0
+    for done, (study, series) in enumerate(found):
+        progress(done, len(found))
+        try:
+            uids = archive.objects(study, series)
+        except ArchiveError as error:
+            problems.append(f"series {done + 1}: {error.message}")
+            continue
+        for uid in uids:
+            problem = _fetch_one(archive, (study, series, uid), spool)
+            objects += not problem
+            if problem and problem != _OWN:
+                problems.append(f"series {done + 1}: {problem}")
+    progress(len(found), len(found))
+    return Fetched(len(found), objects, tuple(problems))
+
+
+_OWN = "no image that is to be screened"
+
+
+def _fetch_one(archive: WebArchive, uids: tuple[str, str, str], spool: Spool) -> str:
+    """Fetch one object; return why it is not there, "" if it is."""
+    try:
+        with archive.fetched(*uids) as file:
+            return _keep(file, uids, spool)
+    except (ArchiveError, ReadError) as error:
+        return error.message
+
+
+def _keep(file: Path, uids: tuple[str, str, str], spool: Spool) -> str:
+    """Put a file into the spool; return why not."""
+    with quiet():
+        header = parse(file, header_only=True)[0]
+    keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    if tuple(text(header, keyword) for keyword in keywords) != uids:
+        return "the archive sent another object than it was asked for"
+    if is_own_result(header) or text(header, "Modality") in _NO_IMAGES:
+        return _OWN
+    whose = (text(header, "PatientID"), *uids[:2])
+    try:
+        spool.keep(whose, uids[2], file)
+    except FullError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,227 @@
+"""DICOMweb against a real Orthanc, and against servers that are up to no good."""
+
+import csv
+import json
+import sys
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pydicom
+import pytest
+import requests
+from dicomweb_client import DICOMwebClient
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from dicom_cases import explained, items, tiny_models
+from orthancs import Orthanc
+from test_pacs import films
+
+from medcnn.errors import ArchiveError
+from medcnn.pacs.web import WebArchive, base_url, parse_query
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory):
+    archive = Orthanc(tmp_path_factory.mktemp("orthanc") / "a").start()
+    yield archive
+    archive.kill()
+
+
+@pytest.mark.slow
+def test_screened_from_an_archive_and_sent_back(orthanc, medcnn, tmp_path):
+    model = tiny_models(tmp_path / "models")[2]
+    paths = films(tmp_path / "films", 3)
+    client = DICOMwebClient(f"{orthanc.url}/dicom-web")
+    client.store_instances([pydicom.dcmread(path) for path in paths])
+    words = [
+        "screen", "--from", f"dicomweb+{orthanc.url}/dicom-web", "--query",
+        "Modality=CR", "-o", tmp_path / "out", "--model", model.bundle.path,
+        "--send-back", "-q",
+    ]  # fmt: skip
+
+    done = medcnn(*words)
+
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out" / "worklist.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3
+    assert len(orthanc.find(Modality="SR")) == 3
+    medcnn(*words)  # again: nothing new
+    assert len(orthanc.find(Modality="SR")) == 3
+    study = pydicom.dcmread(paths[0]).StudyInstanceUID
+    (series,) = client.search_for_series(study, search_filters={"Modality": "SR"})
+    uid = series["0020000E"]["Value"][0]
+    (report,) = client.retrieve_series(study, uid)
+    expected = explained(model, paths[0], kinds=["sr"]).case.prediction
+    numbers = [float(n.MeasuredValueSequence[0].NumericValue)
+               for n in items(report, "NUM")]  # fmt: skip
+    assert numbers == pytest.approx(list(expected.probabilities.values()), abs=1e-6)
+
+
+@contextmanager
+def server(status, body=b"", **headers):
+    """Answer every GET alike, and count them."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{http.server_address[1]}/dicom-web", asked
+    finally:
+        http.shutdown()
+        http.server_close()
+
+
+def test_a_redirect_is_not_followed():
+    with (
+        server(200, b"[]") as (other, asked),
+        server(302, Location=other) as (url, _),
+        pytest.raises(ArchiveError, match="redirect"),
+    ):
+        WebArchive(url).find({}, most=1)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "times"),
+    [(401, "refuses this login", 1), (404, "does not have it", 1), (503, "503", 4)],
+)
+def test_what_a_server_says_is_told(monkeypatch, status, said, times):
+    monkeypatch.setattr("medcnn.pacs.web._FIRST_WAIT_S", 0.01)
+    with server(status) as (url, asked):
+        with pytest.raises(ArchiveError, match=said):
+            WebArchive(url).find({}, most=1)
+        assert len(asked) == times
+
+
+def test_a_server_that_is_away_is_told(monkeypatch):
+    monkeypatch.setattr("medcnn.pacs.web._FIRST_WAIT_S", 0.01)
+    with server(200) as (url, _):
+        pass
+    with pytest.raises(ArchiveError, match="cannot be reached"):
+        WebArchive(url).find({}, most=1)
+
+
+def test_uids_of_a_hostile_server_reach_no_address():
+    evil = {"0020000D": {"Value": ["../../../etc"]}, "0020000E": {"Value": ["1.2"]}}
+    headers = {"Content-Type": "application/dicom+json"}
+    with server(200, json.dumps([evil]).encode(), **headers) as (url, asked):
+        with pytest.raises(ArchiveError, match="no UID"):
+            WebArchive(url).find({}, most=1)
+        assert len(asked) == 1
+
+
+def test_a_list_without_end_is_cut_off(monkeypatch):
+    monkeypatch.setattr("medcnn.pacs.web._LIST_BYTES", 1000)
+    headers = {"Content-Type": "application/dicom+json"}
+    with (
+        server(200, b"[" + b" " * 5000 + b"]", **headers) as (url, _),
+        pytest.raises(ArchiveError, match="more than 1000 bytes"),
+    ):
+        WebArchive(url).find({}, most=1)
+
+
+PART = b"--b\r\nContent-Type: application/dicom\r\n\r\n"
+KIND = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "said"),
+    [
+        (PART + b"DATA", KIND, "cut off"),
+        (b"nothing", KIND, "cut off"),
+        (b"{}", {"Content-Type": "application/json"}, "no multipart"),
+        (PART + b"x" * 5000 + b"\r\n--b--", KIND, "larger than"),
+    ],
+)
+def test_broken_objects_are_refused(body, headers, said):
+    with server(200, body, **headers) as (url, _):
+        archive = WebArchive(url, most_bytes=2000)
+        with (
+            pytest.raises(ArchiveError, match=said),
+            archive.fetched("1.2", "1.3", "1.4"),
+        ):
+            pass
+
+
+def test_the_part_is_what_is_between_the_boundaries():
+    data = bytes(range(256)) * 9000  # more than a chunk
+    with server(200, PART + data + b"\r\n--b--\r\n", **KIND) as (url, asked):
+        with WebArchive(url).fetched("1.2", "1.3", "1.4") as file:
+            assert file.read_bytes() == data
+        assert not file.exists()
+        assert asked == ["/dicom-web/studies/1.2/series/1.3/instances/1.4"]
+
+
+def test_only_the_named_service_is_asked():
+    session = WebArchive("https://example.org/dicom-web")._session
+    for url in (
+        "file:///etc/passwd",
+        "http://169.254.169.254/",
+        "https://example.org/",
+    ):
+        with pytest.raises(ArchiveError, match="outside the archive"):
+            session.get(url)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("https://example.org/dicom-web", "no DICOMweb service"),
+        ("dicomweb+ftp://example.org/", "no DICOMweb service"),
+        ("dicomweb+http://example.org/dicom-web", "plain HTTP is refused"),
+        ("dicomweb+https://user:word@example.org/", "user or password"),
+    ],
+)
+def test_addresses_that_are_refused(address, said):
+    with pytest.raises(ArchiveError, match=said):
+        base_url(address)
+
+
+def test_addresses_and_queries_that_are_taken():
+    assert base_url("dicomweb+https://a.org:8/x/") == "https://a.org:8/x"
+    assert base_url("dicomweb+http://127.0.0.1/x") == "http://127.0.0.1/x"
+    assert parse_query("Modality=CR&StudyDate=2025-") == {
+        "Modality": "CR",
+        "StudyDate": "2025-",
+    }
+    for wrong in ("Modality", "a b=1", "=1"):
+        with pytest.raises(ArchiveError, match="no query"):
+            parse_query(wrong)
+
+
+def test_a_login_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("MEDCNN_DICOMWEB_USER", "u")
+    with pytest.raises(ArchiveError, match="is missing"):
+        WebArchive("https://example.org/x")
+    monkeypatch.setenv("MEDCNN_DICOMWEB_PASSWORD", "p")
+    prepared = requests.Request("GET", "https://example.org/x").prepare()
+    WebArchive("https://example.org/x")._session.auth(prepared)
+    assert prepared.headers["Authorization"].startswith("Basic ")
+    monkeypatch.setenv("MEDCNN_DICOMWEB_TOKEN", "t")
+    WebArchive("https://example.org/x")._session.auth(prepared)
+    assert prepared.headers["Authorization"] == "Bearer t"
+
+
+def test_files_or_an_archive_are_named(medcnn, tmp_path):
+    for words in ([], ["a", "--from", "dicomweb+https://a.org"], ["a", "--send-back"]):
+        assert medcnn("screen", *words, "-o", tmp_path).returncode == 2
