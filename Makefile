@@ -1,6 +1,7 @@
 # make demo    install the base package (no torch), screen real radiographs, print the report's path
 # make test    install everything and run the tests
 # make test-viewers   install each viewer into an environment of its own, run the plugins' tests
+# make test-pacs      DICOM results, the listener, DICOMweb and Orthanc alone
 # make check   format, lint, layers, types
 # make clean   remove what the others made
 #
@@ -11,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 PIP_INSTALL = bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt
 
-.PHONY: demo test test-viewers test-slicer check format clean
+.PHONY: demo test test-pacs test-viewers test-slicer check format clean
 
 demo: .venv/installed
 	rm -rf demo/screening
@@ -23,6 +24,10 @@ demo: .venv/installed
 # one file at a time in each of up to four processes, one thread each
 test: .venv-test/installed
 	OMP_NUM_THREADS=1 .venv-test/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
+
+# these are among the tests of make test
+test-pacs: .venv-test/installed
+	$(MAKE) test TESTS="tests/test_dicom_out.py tests/test_pacs.py tests/e2e/test_listen.py tests/e2e/test_dicomweb.py tests/e2e/test_orthanc.py"
 
 test-viewers: test-slicer
 

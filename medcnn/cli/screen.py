@@ -122,7 +122,7 @@ def screen(
     nothing finished is lost: the same command goes on.
 
     Raises:
-        BadParameter: If there is an address but no cluster.
+        BadParameter: If there is an address but no cluster, or no paths.
     """
     from medcnn.screening import Limits
 
