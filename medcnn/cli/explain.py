@@ -122,7 +122,7 @@ def explain(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write heatmaps: a PNG overlay, NIfTI for volumes, DICOM if wanted.
+    """Write heatmaps: PNG, NIfTI for volumes, DICOM.
 
     They have the image's own geometry and resolution; those of a whole slide lie on a
     small picture of it, beside a table of its tiles. A heatmap shows what moved the

@@ -81,7 +81,7 @@ def listen(
     engine: Engine = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Screen what arrives over DICOM (C-STORE), and send results to a peer.
+    """Screen what arrives over DICOM, send results back.
 
     Nothing is acknowledged before it is on disk. Stopped or killed at any moment, the
     same command goes on; the same image never has two results. Results name the
