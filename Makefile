@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 PIP_INSTALL = bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt
 
-.PHONY: demo test test-pacs test-viewers test-slicer check format clean
+.PHONY: demo test test-pacs test-viewers test-slicer test-napari check format clean
 
 demo: .venv/installed
 	rm -rf demo/screening
@@ -29,10 +29,16 @@ test: .venv-test/installed
 test-pacs: .venv-test/installed
 	$(MAKE) test TESTS="tests/test_dicom_out.py tests/test_pacs.py tests/e2e/test_listen.py tests/e2e/test_dicomweb.py tests/e2e/test_orthanc.py"
 
-test-viewers: test-slicer
+test-viewers: test-slicer test-napari
 
 test-slicer: .venv-slicer/installed
 	.venv-slicer/bin/python -m pytest plugins/slicer/tests
+
+# The worker runs in .venv-test; a window needs a screen, or xvfb's.
+test-napari: .venv-test/installed .venv-napari/installed
+	MEDCNN_PYTHON=$(CURDIR)/.venv-test/bin/python $(shell command -v xvfb-run >/dev/null && echo xvfb-run -a) \
+		.venv-napari/bin/python -m pytest -c plugins/napari/pyproject.toml \
+		--junit-xml=$(CURDIR)/.pytest_cache/$@.xml plugins/napari/tests
 
 check: .venv-test/installed
 	.venv-test/bin/ruff format --check
@@ -45,7 +51,7 @@ format: .venv-test/installed
 	.venv-test/bin/ruff check --fix
 
 clean:
-	rm -rf .venv .venv-test .venv-slicer demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-test .venv-slicer .venv-napari demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 .venv/installed: EXTRAS = samples
 .venv-test/installed: EXTRAS = all,test,dev
@@ -65,4 +71,12 @@ clean:
 	@echo "Installing slicer-core into $(@D) ..."
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c plugins/slicer/constraints.txt slicer-core PySide6_Essentials nibabel pytest
+	@touch $@
+
+.venv-napari/installed: plugins/napari/constraints.txt plugins/napari/pyproject.toml
+	@test -n "$(PYTHON)" || { echo "medcnn needs Python 3.11 or newer, and none was found." >&2; exit 1; }
+	@echo "Installing napari into $(@D) ..."
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $< napari PyQt6 qtpy pytest pytest-qt nibabel hatchling editables
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e plugins/napari
 	@touch $@

@@ -1,0 +1,1 @@
+"""medcnn in napari: read medical images, classify them, see why."""
