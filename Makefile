@@ -1,5 +1,6 @@
 # make demo    install the base package (no torch), screen real radiographs, print the report's path
 # make test    install everything and run the tests
+# make test-long   the fault tests in full: a run killed 100 times, 10,000 damaged files
 # make test-viewers   install each viewer into an environment of its own, run the plugins' tests
 # make test-pacs      DICOM results, the listener, DICOMweb and Orthanc alone
 # make check   format, lint, layers, types
@@ -12,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 PIP_INSTALL = bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt
 
-.PHONY: demo test test-pacs test-viewers test-slicer test-napari check format clean
+.PHONY: demo test test-long test-pacs test-viewers test-slicer test-napari check format clean
 
 demo: .venv/installed
 	rm -rf demo/screening
@@ -24,6 +25,10 @@ demo: .venv/installed
 # one file at a time in each of up to four processes, one thread each
 test: .venv-test/installed
 	OMP_NUM_THREADS=1 .venv-test/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
+
+test-long: .venv-test/installed
+	MEDCNN_KILLS=100 OMP_NUM_THREADS=1 .venv-test/bin/python -m pytest -q tests/test_screening_durable.py -k killed_at_random
+	OMP_NUM_THREADS=1 .venv-test/bin/python benchmarks/mutants.py --count 10000
 
 # these are among the tests of make test
 test-pacs: .venv-test/installed

@@ -1,110 +1,66 @@
 """Screening beside the usual ways: same films, same network, heatmaps for all, one run.
 
-    python benchmarks/screening.py --films 96 --rounds 3 --syntax raw j2k
+    python benchmarks/screening.py --model-int8 BUNDLE [--write docs/screening.md]
 
-Sides, each in its own process, in turn:
-
-- `ours`: medcnn screen at fp32; `int8`: the same with `--model-int8 BUNDLE`, an 8-bit
-  network that `medcnn export` made.
-- `monai`: what MONAI's documentation leads to: LoadImage, ScaleIntensity, Resize, a
-  DataLoader with workers, a forward pass in torch and MONAI's GradCAM for every film.
-- `xrv`: what TorchXRayVision's README does, written again here because that package
-  needs a torchvision that fits the installed torch: pydicom, its normalisation, centre
-  crop and scikit-image's anti-aliased resize, one film after the other. It has no
-  heatmaps, and none are asked of it. Needs scikit-image.
-- `decode` and `forward`: the floor. Our reader processes without a network; the network
-  in OpenVINO without files, a class activation map for every image, both on all
-  processors.
+Sides are described in `screening_sides.py`; each runs in its own process, in turn. A
+side is run on four films first and then on many: films a second are counted between the
+two, so that neither start nor imports count; how long a run of four films takes is told
+beside it. The slow sides get fewer films. BUNDLE is what `medcnn export --format
+openvino-int8` made.
 
 Every film must get its heatmap, or the run fails: the films are noise, outside the
 shipped model's world, so the benchmark lifts its gate. Memory is the proportional set
-size summed over a process and its children, sampled five times a second.
+size summed over a process and its children, sampled five times a second. With --write
+the table replaces the one between the marks of that page.
 """
 
 import argparse
 import json
+import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from screening_films import SYNTAXES, make_films
+from screening_sides import RUNS
 
-ROWS, COLUMNS = 2500, 2048
-SYNTAXES = ("raw", "ljpeg", "j2k", "rle", "jpeg", "htj2k", "jpegls")
-SIDES = ("ours", "int8", "monai", "xrv", "decode", "forward")
-
-
-def make_films(folder: Path, count: int, syntax: str) -> None:
-    """Write `count` different radiographs as DICOM: 12 bits in 16, JPEG with 8."""
-    import cv2
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in range(count):
-        rng = np.random.default_rng(index)
-        coarse = rng.normal(0, 1, (24, 20)).astype(np.float32)
-        smooth = cv2.resize(coarse, (COLUMNS, ROWS), interpolation=cv2.INTER_CUBIC)
-        noise = rng.integers(0, 120, (ROWS, COLUMNS), dtype=np.uint16)
-        pixels = (2000 + 500 * smooth).clip(0, 3900).astype(np.uint16) + noise
-        _write(pixels, index, syntax, folder / f"film{index:04d}.dcm")
-
-
-def _write(pixels: np.ndarray, index: int, syntax: str, path: Path) -> None:
-    from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.encaps import encapsulate
-    from pydicom.uid import (
-        DigitalXRayImageStorageForPresentation,
-        ExplicitVRLittleEndian,
-        RLELossless,
-    )
-
-    bits = 8 if syntax == "jpeg" else 12
-    pixels = (pixels >> 4).astype(np.uint8) if bits == 8 else pixels
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.3680043.8.498.1.{index + 1}"
-    film = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    film.SOPClassUID = meta.MediaStorageSOPClassUID
-    film.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    film.Modality, film.BodyPartExamined = "DX", "CHEST"
-    film.Rows, film.Columns, film.SamplesPerPixel = ROWS, COLUMNS, 1
-    film.BitsAllocated = 8 * pixels.dtype.itemsize
-    film.BitsStored, film.HighBit = bits, bits - 1
-    film.PixelRepresentation, film.PhotometricInterpretation = 0, "MONOCHROME2"
-    film.PixelData = pixels.tobytes()
-    if syntax == "rle":
-        film.compress(RLELossless, generate_instance_uid=False)
-    elif syntax != "raw":
-        uid, encode = _coders()[syntax]
-        meta.TransferSyntaxUID = uid
-        film.PixelData = encapsulate([encode(pixels)])
-        film["PixelData"].VR = "OB"
-    film.save_as(path, enforce_file_format=True)
+BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
+DEFAULT = ("raw", "ljpeg", "j2k", "rle", "jpeg")
+SLOW = {"monai": "MONAI", "xrv": "TorchXRayVision"}
+OURS = {"ours": "screen", "int8": "screen at 8 bits"}
+_FIRST = 4
+AT_8_BITS = {"int8", "forward8"}
+NAMES = {
+    "raw": "uncompressed",
+    "ljpeg": "JPEG lossless",
+    "j2k": "JPEG 2000",
+    "rle": "RLE",
+    "jpeg": "JPEG, 8 bit",
+    "htj2k": "HTJ2K",
+    "jpegls": "JPEG-LS",
+}
 
 
-def _coders() -> dict[str, tuple[str, Callable[[np.ndarray], bytes]]]:
-    import imagecodecs
-    from pydicom import uid
+@dataclass(frozen=True)
+class Speed:
+    """What one side did with films of one coding.
 
-    def j2k(pixels: np.ndarray) -> bytes:
-        options = {"codecformat": "J2K", "bitspersample": 12}
-        return imagecodecs.jpeg2k_encode(pixels, level=0, **options)
+    Attributes:
+        rate: Films a second, without the start.
+        first_s: Seconds of a run of four films.
+        peak_mb: Most memory.
+    """
 
-    return {
-        "j2k": (uid.JPEG2000Lossless, j2k),
-        "htj2k": (uid.HTJ2KLossless, imagecodecs.htj2k_encode),
-        "jpegls": (uid.JPEGLSLossless, imagecodecs.jpegls_encode),
-        "ljpeg": (
-            uid.JPEGLosslessSV1,
-            lambda p: imagecodecs.ljpeg_encode(p, bitspersample=12),
-        ),
-        "jpeg": (uid.JPEGBaseline8Bit, lambda p: imagecodecs.jpeg8_encode(p, level=92)),
-    }
+    rate: float
+    first_s: float
+    peak_mb: float
 
 
 def ungated(source: str, folder: Path) -> Path:
@@ -118,154 +74,26 @@ def ungated(source: str, folder: Path) -> Path:
     return derive_bundle(folder, bundle, spec, files={}).path
 
 
-def run_ours(films: Path, output: Path, model: str, precision: str = "fp32") -> None:
-    """Screen them with medcnn, an overlay for every film."""
-    import medcnn
-
-    run = {"output": output, "heatmaps": "all", "report": False}
-    medcnn.screen([films], model=model, precision=precision, **run).run()
-    painted = len(list((output / "heatmaps").glob("*.png")))
-    count = len(list(films.glob("*.dcm")))
-    if painted != count:
-        sys.exit(f"only {painted} of {count} films got a heatmap")
-
-
-def run_int8(films: Path, output: Path, model: str) -> None:
-    """The same at 8 bits."""
-    run_ours(films, output, model, "int8")
-
-
-def run_monai(films: Path, output: Path, model: str) -> None:
-    """Screen them the usual way, with the same network and weights in torch."""
-    import matplotlib as mpl
-    import torch
-    from monai.data import DataLoader, Dataset
-    from monai.transforms import (
-        Compose,
-        EnsureChannelFirst,
-        LoadImage,
-        Resize,
-        ScaleIntensity,
+def measure(side: str, films: Path, model: str, rounds: int) -> Speed:
+    """Run one side on four films and on all of a folder; take medians."""
+    every = sorted(films.glob("*.dcm"))
+    four = films.parent / f"four of {films.name}"
+    if not four.exists():
+        four.mkdir()
+        for film in every[:_FIRST]:
+            os.link(film, four / film.name)
+    found = []
+    for _ in range(rounds):
+        first, _ = _run(side, four, model)
+        seconds, peak = _run(side, films, model)
+        found.append(Speed((len(every) - _FIRST) / (seconds - first), first, peak))
+    return Speed(
+        *(statistics.median(getattr(s, n) for s in found) for n in vars(found[0]))
     )
-    from monai.visualize import GradCAM
-    from PIL import Image
-
-    network, spec = _in_torch(model)
-    prepare = Compose(
-        [
-            LoadImage(reader="PydicomReader", image_only=True),
-            EnsureChannelFirst(),
-            ScaleIntensity(),
-            Resize(spec.input.shape),
-        ]
-    )
-    files = sorted(str(path) for path in films.glob("*.dcm"))
-    loader = DataLoader(Dataset(files, prepare), batch_size=8, num_workers=2)
-    gradcam = GradCAM(nn_module=network, target_layers="body")
-    output.mkdir(parents=True, exist_ok=True)
-    colours = mpl.colormaps["inferno"]
-    number = 0
-    for batch in loader:
-        with torch.no_grad():
-            probabilities = network(batch.as_tensor()).sigmoid()
-        for film, _ in zip(batch, probabilities, strict=True):
-            heat = gradcam(x=film.as_tensor()[None].requires_grad_(), class_idx=0)
-            picture = (colours(heat[0, 0].detach().numpy()) * 255).astype(np.uint8)
-            Image.fromarray(picture).save(output / f"{number:04d}.png")
-            number += 1
 
 
-def run_xrv(films: Path, output: Path, model: str) -> None:
-    """Read, normalise, crop and resize as TorchXRayVision's README does."""
-    import pydicom
-    import torch
-    from skimage.transform import resize
-
-    network, spec = _in_torch(model)
-    output.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for path in sorted(films.glob("*.dcm")):
-        dataset = pydicom.dcmread(path)
-        pixels = dataset.pixel_array
-        most = 2.0**dataset.BitsStored - 1
-        scaled = (2 * (pixels.astype(np.float32) / most) - 1.0) * 1024
-        side = min(scaled.shape)
-        top, left = ((n - side) // 2 for n in scaled.shape)
-        square = scaled[top : top + side, left : left + side]
-        small = resize(square, spec.input.shape, mode="constant", preserve_range=True)
-        with torch.no_grad():
-            tensor = torch.from_numpy(small.astype(np.float32))[None, None]
-            rows.append(network(tensor).sigmoid()[0].tolist())
-    (output / "scores.json").write_text(json.dumps(rows))
-
-
-def _in_torch(model: str):  # noqa: ANN202 - torch is imported late
-    import torch
-
-    from medcnn.bundle import open_bundle
-    from medcnn.networks import build
-
-    bundle = open_bundle(model)
-    spec = bundle.spec
-    network = build(
-        spec.network.name,
-        dims=2,
-        in_channels=spec.input.channels,
-        labels=len(spec.labels),
-        shape=spec.input.shape,
-        **spec.network.arguments,
-    )
-    weights = {k: torch.from_numpy(v) for k, v in bundle.weights().items()}
-    network.load_state_dict(weights)
-    return network.eval(), spec
-
-
-def run_decode(films: Path, output: Path, model: str) -> None:
-    """Read and prepare them in reader processes, as many as processors."""
-    from medcnn.bundle import open_bundle
-    from medcnn.screening import Limits, Options
-    from medcnn.screening.crew import Crew
-
-    del output
-    files = sorted(films.glob("*.dcm"))
-    with Crew(Options().processes, open_bundle(model).spec, Limits()) as crew:
-        for number, path in enumerate(files):
-            crew.submit(number, path)
-        left = len(files)
-        while left:
-            arrived = crew.poll(0.2)
-            if any(reading.tensor is None for _, reading in arrived):
-                sys.exit("a film gave no tensor")
-            left -= len(arrived)
-
-
-def run_forward(films: Path, output: Path, model: str) -> None:
-    """Run the network and the class activation map over as many tensors."""
-    import medcnn
-
-    del output
-    opened = medcnn.Model.open(model)
-    rng = np.random.default_rng(0)
-    shape = (opened.spec.input.channels, *opened.spec.input.shape)
-    tensor = rng.normal(size=shape).astype(np.float32)
-    count = len(list(films.glob("*.dcm")))
-    for answer in opened.stream(tensor for _ in range(count)):
-        opened.relevance(answer.features, opened.labels[0])
-
-
-_RUNS = {
-    "ours": run_ours,
-    "int8": run_int8,
-    "monai": run_monai,
-    "xrv": run_xrv,
-    "decode": run_decode,
-    "forward": run_forward,
-}
-
-
-def measure(side: str, films: Path, model: str) -> dict[str, float]:
-    """Run one side in its own process; seconds, films a second and peak megabytes."""
-    count = len(list(films.glob("*.dcm")))
+def _run(side: str, films: Path, model: str) -> tuple[float, float]:
+    """Run one side in its own process; return seconds and peak megabytes."""
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, __file__, "--side", side, "--folder", str(films)]
         command += ["--model", model, "--output", str(Path(output) / "out")]
@@ -279,9 +107,9 @@ def measure(side: str, films: Path, model: str) -> dict[str, float]:
         seconds = time.perf_counter() - start
         stop.set()
         watcher.join()
-        if code:
-            sys.exit(f"the {side} side ended with exit code {code}")
-    return {"seconds": seconds, "films_per_s": count / seconds, "peak_mb": peak[0]}
+    if code:
+        sys.exit(f"the {side} side ended with exit code {code}")
+    return seconds, peak[0]
 
 
 def _watch(pid: int, peak: list[float], stop: threading.Event) -> None:
@@ -312,67 +140,117 @@ def _pss_mb(pid: int) -> float:
 
 def compare(
     syntax: str, options: argparse.Namespace, folder: Path, models: dict[str, str]
-) -> dict[str, object]:
-    """Measure all sides on one syntax in turn; return medians and ratios."""
-    films = folder / syntax
-    make_films(films, options.films, syntax)
-    runs: dict[str, list[dict[str, float]]] = {side: [] for side in options.sides}
-    for _ in range(options.rounds):
-        for side, results in runs.items():
-            model = models["int8"] if side == "int8" else models["fp32"]
-            results.append(measure(side, films, model))
-    table: dict[str, dict[str, float]] = {
-        side: {key: statistics.median(r[key] for r in results) for key in results[0]}
-        for side, results in runs.items()
-    }
-    return {"syntax": syntax, "sides": table, "ratios": _ratios(table)}
+) -> dict[str, Speed]:
+    """Measure all sides on films of one coding."""
+    few, many = folder / "few", folder / "many"
+    make_films(many, options.films, syntax)
+    few.mkdir()
+    for film in sorted(many.glob("*.dcm"))[: options.few]:
+        os.link(film, few / film.name)
+    found = {}
+    for side in options.sides:
+        films = few if side in SLOW else many
+        model = models["int8" if side in AT_8_BITS else "fp32"]
+        found[side] = measure(side, films, model, options.rounds)
+        print(f"{syntax} {side}: {found[side]}", file=sys.stderr, flush=True)
+    for used in (few, many, *folder.glob("four of *")):
+        shutil.rmtree(used)
+    return found
 
 
-def _ratios(table: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Return how many times as fast, and which share of the floor."""
-    speed = {side: row["films_per_s"] for side, row in table.items()}
-    ratios = {
-        f"{fast} / {usual}": speed[fast] / speed[usual]
-        for fast in ("ours", "int8")
-        for usual in ("monai", "xrv")
-        if fast in speed and usual in speed
+def rows(table: dict[str, dict[str, Speed]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table: a column for each coding."""
+    yield "| " + " | ".join(["", *(NAMES[syntax] for syntax in table)]) + " |"
+    yield "|---" * (len(table) + 1) + "|"
+    columns = list(table.values())
+    words = {
+        "ours": "`medcnn screen`, films a second",
+        "int8": "`medcnn screen --precision int8`",
+        "monai": "MONAI's usual way",
+        "xrv": "TorchXRayVision's script, without heatmaps",
+        "decode": "floor: readers alone",
+        "forward": "floor: network and maps alone",
+        "forward8": "floor: network and maps alone, 8 bits",
     }
-    if {"ours", "decode", "forward"} <= speed.keys():
-        # one machine does both: their seconds add up
-        both = 1 / (1 / speed["decode"] + 1 / speed["forward"])
-        ratios["share of decode and forward in sum"] = speed["ours"] / both
-        slower = min(speed["decode"], speed["forward"])
-        ratios["share of the slower alone"] = speed["ours"] / slower
-    return ratios
+    for side in columns[0]:
+        yield _row(words[side], [f"{c[side].rate:.1f}" for c in columns])
+    for fast, floor in (("ours", "forward"), ("int8", "forward8")):
+        for usual in SLOW:
+            if {fast, usual} <= columns[0].keys():
+                ratios = [f"{c[fast].rate / c[usual].rate:.1f}" for c in columns]
+                yield _row(f"**{OURS[fast]} / {SLOW[usual]}**", ratios)
+        if {fast, floor, "decode"} <= columns[0].keys():
+            # two kinds of work on one machine: their seconds add up
+            both = [1 / (1 / c["decode"].rate + 1 / c[floor].rate) for c in columns]
+            shares = zip(columns, both, strict=True)
+            cells = [f"{c[fast].rate / most:.2f}" for c, most in shares]
+            yield _row(f"{OURS[fast]}, share of both floors together", cells)
+    for side, name in (OURS | SLOW).items():
+        if side in columns[0]:
+            yield _row(f"{name}, peak MB", [f"{c[side].peak_mb:.0f}" for c in columns])
+            cells = [f"{c[side].first_s:.1f}" for c in columns]
+            yield _row(f"{name}, seconds for four films from start to end", cells)
+
+
+def _row(name: str, cells: list[str]) -> str:
+    return "| " + " | ".join([name, *cells]) + " |"
+
+
+def write_between(page: Path, text: str) -> None:
+    """Replace what stands between the two marks of a page.
+
+    Raises:
+        SystemExit: If the page has no such marks.
+    """
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        msg = f"{page} has no {BEGIN} ... {END}"
+        raise SystemExit(msg)
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 def main() -> None:
-    """Parse, run all sides in turn, print medians and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--films", type=int, default=96)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--syntax", nargs="+", choices=SYNTAXES, default=["raw", "j2k"])
-    parser.add_argument("--sides", nargs="+", choices=SIDES)
-    parser.add_argument("--model", default="chest-xray")
-    parser.add_argument("--model-int8", help="a bundle with an 8-bit network")
-    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    """Parse, run all sides in turn, print the table."""
+    options = _options()
     if options.side:
-        _RUNS[options.side](options.folder, options.output, options.model)
+        RUNS[options.side](options.folder, options.output, options.model)
         return
     if options.sides is None:
-        sides = set(SIDES) - (set() if options.model_int8 else {"int8"})
-        options.sides = [side for side in SIDES if side in sides]
-    with tempfile.TemporaryDirectory() as name:
+        left_out = set() if options.model_int8 else AT_8_BITS
+        options.sides = [side for side in RUNS if side not in left_out]
+    with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         folder = Path(name)
         models = {"fp32": str(ungated(options.model, folder / "fp32"))}
         if options.model_int8:
             models["int8"] = str(ungated(options.model_int8, folder / "int8"))
-        for syntax in options.syntax:
-            found = compare(syntax, options, folder, models)
-            print(json.dumps({"films": options.films, **found}, indent=2), flush=True)
+        table = {s: compare(s, options, folder, models) for s in options.syntax}
+    plain = {s: {k: vars(v) for k, v in sides.items()} for s, sides in table.items()}
+    print(json.dumps({"films": options.films, "few": options.few, **plain}, indent=1))
+    text = "\n".join(rows(table))
+    print(text)
+    if options.write:
+        command = "python benchmarks/screening.py --model-int8 BUNDLE"
+        counts = f"{options.films} films for the fast sides, {options.few} for the slow"
+        note = f"\n`{command}`: {counts} ones, {os.cpu_count()} processors."
+        write_between(options.write, f"{text}\n{note}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--films", type=int, default=144)
+    parser.add_argument("--few", type=int, default=28, help="films for the slow sides")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--syntax", nargs="+", choices=SYNTAXES, default=DEFAULT)
+    parser.add_argument("--sides", nargs="+", choices=RUNS)
+    parser.add_argument("--model", default="chest-xray")
+    parser.add_argument("--model-int8", help="a bundle with an 8-bit network")
+    parser.add_argument("--write", type=Path, help="page that takes the table")
+    parser.add_argument("--scratch", type=Path, help="where films are written")
+    parser.add_argument("--side", choices=RUNS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

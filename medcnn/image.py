@@ -47,6 +47,8 @@ class Image:
         warnings: What a careful reader would want to be told.
         padding: True where nothing was acquired, shape (I, J, K); None if nowhere.
         source: Where it came from.
+        full_shape: (I, J, K) as stored, where it was read at less detail; None where
+            `array` holds all of it.
 
     Raises:
         GeometryError: If `array` is not (C, I, J, K), or another part's shape differs.
@@ -62,6 +64,7 @@ class Image:
     warnings: tuple[str, ...] = ()
     padding: npt.NDArray[np.bool_] | None = None
     source: Path | None = None
+    full_shape: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4 or 0 in self.array.shape:

@@ -1,6 +1,7 @@
 """SafeReader: what medcnn.load says, from a process that may die of it."""
 
 import dataclasses
+import json
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import medcnn
 from medcnn.errors import DecodeError, IsolationError, MedcnnError, ReadError
 from medcnn.geometry import Geometry
 from medcnn.image import Identity, Image
-from medcnn.io import ReadOptions, describe_study
+from medcnn.io import Cells, ReadOptions, describe_study
 from medcnn.isolation import Limits, Message, SafeReader, pack, unpack
 from medcnn.isolation import process as process_module
 from medcnn.isolation.values import error_facts, error_of, image_message, image_of
@@ -362,7 +363,9 @@ def test_ctrl_c_ends_a_reading_at_once(tmp_path):
 def test_options_of_the_reader_are_all_carried():
     from medcnn.isolation.reading import _options
 
+    cells = Cells((6, 7), 2, keeps_aspect=True)
     options = ReadOptions(
-        "1.2", 3, (4, 5), values=True, resample_tilt=True, allow_gaps=True
+        "1.2", 3, (4, 5), values=True, resample_tilt=True, allow_gaps=True, cells=cells
     )
-    assert _options(dataclasses.asdict(options) | {"size": [4, 5]}) == options
+    told = json.loads(json.dumps(dataclasses.asdict(options)))
+    assert _options(told) == options

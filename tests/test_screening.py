@@ -19,6 +19,8 @@ from medcnn.isolation import process as process_module
 from medcnn.results import Band, Status
 from medcnn.screening import Limits
 from medcnn.screening.names import name_of, path_of
+from medcnn.screening.source import Source
+from medcnn.screening.store import Store
 from medcnn.worklist import read_errors, read_run, read_worklist
 
 pytestmark = pytest.mark.slow
@@ -204,6 +206,34 @@ def test_a_second_run_reads_nothing_and_writes_nothing(
     again = list(medcnn.screen(mixed[0], model=model, output=screened[0]))
     assert again == screened[1]
     assert [path.stat().st_mtime_ns for path in finals] == before
+
+
+def test_a_finished_run_is_looked_through_without_its_records(
+    mixed, screened, model, monkeypatch
+):
+    def refuse(_record):
+        raise AssertionError
+
+    monkeypatch.setattr("medcnn.screening.store._case", refuse)
+    monkeypatch.setattr(process_module, "WORKER_COMMAND", ("false",))
+    told = []
+    medcnn.screen(
+        mixed[0],
+        model=model,
+        output=screened[0],
+        progress=lambda done, _found: told.append(done),
+    ).run()
+    assert told[-1] == len(screened[1])
+
+
+def test_looking_through_what_is_done_can_be_stopped(model, tmp_path):
+    write_films(tmp_path / "films", 3)
+    medcnn.screen(tmp_path / "films", model=model, output=tmp_path / "o").run()
+    source = Source([tmp_path / "films"], tmp_path / "o", retries=False)
+    with Store(tmp_path / "o") as store:
+        assert list(source.items(store, only_new=True)) == [None]
+    assert source.done.take_skipped() == 3
+    assert source.done.take_skipped() == 0
 
 
 def test_a_changed_file_is_read_again_and_only_that(model, tmp_path):

@@ -97,7 +97,7 @@ def _wrong_view(rules: GateRules, image: Image, _dims: int) -> str:
 
 
 def _wrong_pixels(rules: GateRules, image: Image) -> str:
-    columns, rows, _ = image.shape
+    columns, rows, _ = image.full_shape or image.shape
     if min(columns, rows) < rules.min_side:
         return f"{columns} x {rows} pixels, at least {rules.min_side} a side are needed"
     aspect = max(columns, rows) / min(columns, rows)

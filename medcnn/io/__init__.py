@@ -20,7 +20,7 @@ from medcnn.io.data_set import describe_item, item_of, read_item
 from medcnn.io.description import Description
 from medcnn.io.discover import Found, discover
 from medcnn.io.kinds import Kind
-from medcnn.io.options import ReadOptions
+from medcnn.io.options import Cells, ReadOptions
 from medcnn.io.parts import chosen
 from medcnn.io.readers import reader_of
 from medcnn.io.source import MAX_FILE_BYTES, MAX_SAMPLES
@@ -31,6 +31,7 @@ from medcnn.io.unpacked import unpacked
 __all__ = [
     "MAX_FILE_BYTES",
     "MAX_SAMPLES",
+    "Cells",
     "Description",
     "Found",
     "Kind",
@@ -56,6 +57,7 @@ def load(  # noqa: PLR0913 - each is one choice of the reader
     values: bool | None = None,
     resample_tilt: bool = False,
     allow_gaps: bool = False,
+    cells: Cells | None = None,
 ) -> Image:
     """Read one image or volume.
 
@@ -73,6 +75,8 @@ def load(  # noqa: PLR0913 - each is one choice of the reader
             decides by modality.
         resample_tilt: Resample slices that a tilted gantry sheared.
         allow_gaps: Resample slices with gaps or uneven distances to an even grid.
+        cells: A grey DICOM picture comes as the means of these cells, if it is at least
+            so large; only the detail that they need is decoded.
 
     Raises:
         ReadError: If it cannot be read as an image, or there are several
@@ -80,7 +84,7 @@ def load(  # noqa: PLR0913 - each is one choice of the reader
         TypeError: If the source is of no kind that is read.
         ValueError: If a choice makes no sense.
     """
-    options = ReadOptions(series, part, size, values, resample_tilt, allow_gaps)
+    options = ReadOptions(series, part, size, values, resample_tilt, allow_gaps, cells)
     if not isinstance(source, str | Path):
         return _from_memory(source, options)
     path = Path(source)

@@ -2,7 +2,40 @@
 
 from dataclasses import dataclass
 
-__all__ = ["ReadOptions"]
+__all__ = ["Cells", "ReadOptions"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells that a picture is wanted in, each the mean of the samples that it covers.
+
+    What is averaged to `shape` afterwards comes out as if the whole picture had been.
+
+    Attributes:
+        shape: (rows, columns) that the picture is brought to in the end.
+        times: Cells along each side of one of those.
+        keeps_aspect: Whether it keeps its aspect in them; otherwise it fills them.
+
+    Raises:
+        ValueError: If a number is below 1.
+    """
+
+    shape: tuple[int, int]
+    times: int = 1
+    keeps_aspect: bool = False
+
+    def __post_init__(self) -> None:
+        if min(*self.shape, self.times) < 1:
+            msg = f"cells must be at least 1, got {self.shape}, {self.times} times"
+            raise ValueError(msg)
+
+    def over(self, picture: tuple[int, int]) -> tuple[int, int]:
+        """Return how many (rows, columns) of cells a picture of such a size has."""
+        rows, columns = self.shape
+        if self.keeps_aspect:
+            scale = min(n / o for n, o in zip(self.shape, picture, strict=True))
+            rows, columns = (max(1, round(n * scale)) for n in picture)
+        return rows * self.times, columns * self.times
 
 
 @dataclass(frozen=True)
@@ -21,6 +54,8 @@ class ReadOptions:
             grid instead of refusing them.
         allow_gaps: Resample slices with gaps or uneven distances to an even grid
             instead of refusing them; what lies in a gap is masked as padding.
+        cells: A grey DICOM picture that is at least so large comes as the means of
+            these cells, whatever `size` says.
 
     Raises:
         ValueError: If `part` or a number of `size` is below 1.
@@ -32,6 +67,7 @@ class ReadOptions:
     values: bool | None = None
     resample_tilt: bool = False
     allow_gaps: bool = False
+    cells: Cells | None = None
 
     def __post_init__(self) -> None:
         if self.part is not None and self.part < 1:

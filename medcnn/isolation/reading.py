@@ -3,13 +3,12 @@
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from medcnn.errors import MedcnnError
 from medcnn.image import Image
-from medcnn.io import ReadOptions, describe_study, load, study_pieces
+from medcnn.io import Cells, ReadOptions, describe_study, load, study_pieces
 from medcnn.isolation.values import (
     description_facts,
     error_facts,
@@ -44,12 +43,15 @@ def job(setup: None) -> Answering:  # noqa: ARG001 - it needs none
 
 
 def _options(facts: Mapping[str, Any]) -> ReadOptions:
-    size = facts["size"]
-    return ReadOptions(**{**facts, "size": None if size is None else tuple(size)})
+    size, cells = facts["size"], facts["cells"]
+    size = None if size is None else tuple(size)
+    if cells is not None:
+        cells = Cells(**cells | {"shape": tuple(cells["shape"])})
+    return ReadOptions(**{**facts, "size": size, "cells": cells})
 
 
 def _load(path: Path, options: ReadOptions, tell: Tell) -> Message:  # noqa: ARG001
-    return image_message(load(path, **asdict(options)))
+    return image_message(load(path, **vars(options)))
 
 
 def _load_study(path: Path, options: ReadOptions, tell: Tell) -> Message:

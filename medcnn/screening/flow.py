@@ -73,7 +73,8 @@ class Flow:
     """Turn items into finished cases, a burst at a time.
 
     Args:
-        items: In the order in which results are wanted; drawn as room appears.
+        items: In the order in which results are wanted; drawn as room appears. None
+            among them lets a burst end before the next is drawn.
         crew: Reads their files.
         model: Called once, when the first file is being read.
         output: Folder whose picture folders are there already.
@@ -83,7 +84,7 @@ class Flow:
 
     def __init__(
         self,
-        items: Iterable[Item],
+        items: Iterable[Item | None],
         crew: Crew,
         model: Callable[[], Model],
         *,
@@ -187,10 +188,13 @@ class Flow:
     def _fill(self) -> None:
         """Draw items until the window is full, and have new files read."""
         while not self._is_dry and len(self._window) < self._size:
-            item = next(self._source, None)
-            if item is None:
+            try:
+                item = next(self._source)
+            except StopIteration:
                 self._is_dry = True
                 return
+            if item is None:
+                break
             self._window.append(item)
             if not item.is_ready:
                 self._reading[self._number] = item

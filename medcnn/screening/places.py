@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from medcnn.errors import ReadError
+from medcnn.screening.done import Done
 from medcnn.screening.fetch import is_remote, local_path
 from medcnn.screening.flow import Item
 from medcnn.screening.names import outermost
@@ -20,6 +21,10 @@ class Files(Protocol):
     """What there is to do, wherever it lies."""
 
     @property
+    def done(self) -> Done:
+        """What looks up what earlier sessions finished."""
+
+    @property
     def root(self) -> str:
         """What names are relative to; "" if to nothing."""
 
@@ -30,7 +35,7 @@ class Files(Protocol):
     def count(self) -> int:
         """Return how many files there are."""
 
-    def items(self, store: Store) -> Iterator[Item]:
+    def items(self, store: Store, *, only_new: bool = False) -> Iterator[Item | None]:
         """Yield what there is to do, with what earlier sessions did of it."""
 
     def sift(self, fresh: list[Finished]) -> tuple[list[Finished], ReadError | None]:

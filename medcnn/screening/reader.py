@@ -14,7 +14,7 @@ import numpy as np
 from medcnn.bundle import BundleSpec
 from medcnn.drift import acquisition_of
 from medcnn.errors import GeometryError, MedcnnError, NoPixelsError, ReadError
-from medcnn.io import load
+from medcnn.io import Cells, load
 from medcnn.isolation import (
     TOO_MUCH_MEMORY,
     Answering,
@@ -24,11 +24,15 @@ from medcnn.isolation import (
     is_out_of_memory,
 )
 from medcnn.model import prepare
+from medcnn.preprocessing.detail import first_resize
 from medcnn.screening.fetch import fetched, is_remote
-from medcnn.screening.thumbnails import stack_of
+from medcnn.screening.thumbnails import LONGEST, stack_of
 from medcnn.screening.wire import Failure, Grid, Reading, message_of
 
 __all__ = ["job", "read_file", "read_place"]
+
+_FEWEST = 2
+"""Cells along a side of a network's pixel: coarser wavelets would show less."""
 
 
 def job(setup: Mapping[str, Any]) -> Answering:
@@ -90,7 +94,7 @@ def _refused(error: ReadError) -> Reading:
 
 
 def _read(spec: BundleSpec, path: Path) -> Reading:
-    image = load(path)
+    image = load(path, cells=_enough(spec))
     identity = asdict(image.identity)
     acquisition = acquisition_of(image)
     prepared = prepare(spec, image)
@@ -111,3 +115,13 @@ def _read(spec: BundleSpec, path: Path) -> Reading:
         tensor=prepared.tensor,
         acquisition=acquisition,
     )
+
+
+def _enough(spec: BundleSpec) -> Cells | None:
+    """Return the cells that the network and a small picture need; None for all."""
+    resize = first_resize(spec.preprocessing)
+    if resize is None:
+        return None
+    rows, columns = resize.shape
+    times = max(_FEWEST, -(-LONGEST // max(rows, columns)))
+    return Cells((rows, columns), times, keeps_aspect=resize.fit == "letterbox")

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from medcnn.errors import ReadError
+from medcnn.screening.done import Done
 from medcnn.screening.fetch import file_system
 from medcnn.screening.flow import Item
 from medcnn.screening.lost import GONE, sifted
@@ -42,7 +43,7 @@ class RemoteSource:
     """
 
     def __init__(self, url: str, *, retries: bool) -> None:
-        self._retries = retries
+        self.done = Done(retries=retries)
         self._url, self._files = _listing(url)
         if not self._files:
             msg = f"No files were found in {name_of_url(self._url)}."
@@ -62,16 +63,20 @@ class RemoteSource:
         """Return how many files there are."""
         return len(self._files)
 
-    def items(self, store: Store) -> Iterator[Item]:
-        """Yield what there is to do, with what earlier sessions did of it."""
+    def items(self, store: Store, *, only_new: bool = False) -> Iterator[Item | None]:
+        """Yield what there is to do, with what earlier sessions did of it.
+
+        Args:
+            store: Knows what they did.
+            only_new: Whether what they did is left out; see `Done.known`.
+        """
         files = iter(self._files)
         while batch := list(islice(files, _BATCH)):
-            names = [name_of_url(file.url, self.root) for file in batch]
-            known = store.find(names)
-            for name, file in zip(names, batch, strict=True):
-                item = Item(name, Place(file.url), file.fingerprint)
-                item.take_known(known.get(name), retries=self._retries)
-                yield item
+            items = [
+                Item(name_of_url(f.url, self.root), Place(f.url), f.fingerprint)
+                for f in batch
+            ]
+            yield from self.done.known(items, store, only_new=only_new)
 
     def sift(self, fresh: list[Finished]) -> tuple[list[Finished], ReadError | None]:
         """Tell files that are gone from a store that is gone; see `sifted`."""

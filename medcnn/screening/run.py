@@ -173,7 +173,7 @@ class Screening:
         """
         asked = StopAsked()
         with listening(asked):
-            for _ in self._cases(asked):
+            for _ in self._cases(asked, only_new=True):
                 pass
         asked.deliver()
         return read_run(self._output / RUN)
@@ -195,7 +195,9 @@ class Screening:
 
     # ------------------------------------------------------------------ helpers
 
-    def _cases(self, asked: StopAsked) -> Iterator[CaseResult]:
+    def _cases(
+        self, asked: StopAsked, *, only_new: bool = False
+    ) -> Iterator[CaseResult]:
         """Yield every case, and write the final files unless asked to stop."""
         with ExitStack() as open_things:
             open_things.enter_context(FolderLock(self._output))
@@ -203,7 +205,7 @@ class Screening:
             self._claim(store)
             for folder in (HEATMAPS, THUMBNAILS):
                 make_folder(self._output / folder)
-            yield from self._work(store, asked)
+            yield from self._work(store, asked, only_new=only_new)
             if not asked:
                 self._finish(store)
 
@@ -226,7 +228,9 @@ class Screening:
         if store.fact("root") is None:
             store.note({"root": self._source.root})
 
-    def _work(self, store: Store, asked: StopAsked) -> Iterator[CaseResult]:
+    def _work(
+        self, store: Store, asked: StopAsked, *, only_new: bool
+    ) -> Iterator[CaseResult]:
         """Yield all cases, committing each burst of them before it is yielded.
 
         Raises:
@@ -236,7 +240,7 @@ class Screening:
         session = store.begin_session(datetime.now(UTC).isoformat(timespec="seconds"))
         counter = _Counter(self._source, self._progress)
         with ExitStack() as workers:
-            flow = self._flow(store, workers)
+            flow = self._flow(store, workers, only_new=only_new)
             seconds = _FIRST_BURST_S
             while not flow.is_over and not asked:
                 with listening(asked):
@@ -247,12 +251,14 @@ class Screening:
                         seconds = _BURST_S
                 if gone is not None:
                     raise gone
-                counter.advance(len(cases))
+                counter.advance(len(cases) + self._source.done.take_skipped())
                 yield from cases
         ended = "stopped" if asked else "done"
         store.end_session(session, ended, time.monotonic() - began)
 
-    def _flow(self, store: Store, workers: ExitStack) -> "Flow | RayFlow":
+    def _flow(
+        self, store: Store, workers: ExitStack, *, only_new: bool
+    ) -> "Flow | RayFlow":
         """Return what turns files into cases, here or on a cluster."""
         if self._options.cluster is not None:
             return self._ray_flow(store, workers)
@@ -264,7 +270,7 @@ class Screening:
         for size in taken.shape:
             bytes_each *= size
         return Flow(
-            self._source.items(store),
+            self._source.items(store, only_new=only_new),
             crew,
             lambda: self._model(store),
             output=self._output,
@@ -287,7 +293,7 @@ class Screening:
         )
         return workers.enter_context(
             RayFlow(
-                self._source.items(store),
+                (item for item in self._source.items(store) if item is not None),
                 cluster,
                 lambda: self._model(store),
                 output=self._output,

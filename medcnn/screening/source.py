@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medcnn.errors import ReadError
 from medcnn.io import Found, discover, status_of
+from medcnn.screening.done import Done
 from medcnn.screening.flow import Item
 from medcnn.screening.lost import GONE, sifted
 from medcnn.screening.names import common_root, name_of, path_of
@@ -35,7 +36,7 @@ class Source:
         _check_paths(paths)
         self._paths = paths
         self._output = output
-        self._retries = retries
+        self.done = Done(retries=retries)
         self._folders: set[str] = set()
         # what cannot be looked into from the start does not go away later
         places = {_place(path) for path in paths}
@@ -60,8 +61,13 @@ class Source:
         """
         return sum(1 for _ in discover(self._paths))
 
-    def items(self, store: Store) -> Iterator[Item]:
-        """Yield what there is to do, with what earlier sessions did of it."""
+    def items(self, store: Store, *, only_new: bool = False) -> Iterator[Item | None]:
+        """Yield what there is to do, with what earlier sessions did of it.
+
+        Args:
+            store: Knows what they did.
+            only_new: Whether what they did is left out; see `Done.known`.
+        """
         root = self._root(store)
         inside = os.path.join(self._output.resolve(), "")  # noqa: PTH118 - as a prefix
         others = (
@@ -71,10 +77,7 @@ class Source:
         )
         while batch := list(islice(others, _BATCH)):
             items = [self._item(found, root) for found in batch]
-            known = store.find([item.name for item in items])
-            for item in items:
-                item.take_known(known.get(item.name), retries=self._retries)
-                yield item
+            yield from self.done.known(items, store, only_new=only_new)
 
     def _item(self, found: Found, root: Path | None) -> Item:
         name = name_of(found.path, root)

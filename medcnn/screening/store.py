@@ -44,6 +44,8 @@ on conflict (path) do update set size = excluded.size, mtime_ns = excluded.mtime
     probability = excluded.probability, record = excluded.record
 """
 
+_STATUSES = {status.value: status for status in Status}
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -140,6 +142,17 @@ class Store:
         return {
             path: Finished(_case(record), Fingerprint(size, mtime_ns))
             for path, record, size, mtime_ns in rows
+        }
+
+    def states(self, paths: Sequence[str]) -> dict[str, tuple[Fingerprint, Status]]:
+        """Return the state of some finished files, and what came of them, by path."""
+        places = ", ".join("?" * len(paths))
+        query = "select path, size, mtime_ns, status from cases where path in "
+        with self._base.told():
+            rows = self._link.execute(f"{query} ({places})", paths).fetchall()
+        return {
+            path: (Fingerprint(size, mtime_ns), _STATUSES[status])
+            for path, size, mtime_ns, status in rows
         }
 
     def commit(

@@ -31,8 +31,9 @@ def stack_of(image: Image) -> Stack:
     """
     array, padding, to_voxel = _as_displayed(image)
     shape = array.shape[1:]
-    scale = min(1.0, LONGEST / max(shape[:2]))
-    columns, rows = (max(1, round(n * scale)) for n in shape[:2])
+    full = shape if image.full_shape is None else image.full_shape
+    scale = min(1.0, LONGEST / max(full[:2]))
+    columns, rows = (max(1, round(n * scale)) for n in full[:2])
     slices = min(shape[2], _MOST_SLICES)
     small = (columns, rows, slices)
     shrink = np.eye(4)

@@ -1,105 +1,62 @@
-"""The means of squares of samples, from all of them or from what a codec gave.
+"""The means of cells of samples, from all of them.
 
 Where the meaning is linear in the stored value the order makes no difference, and only
 the few averages are given their meaning. Where it is not (a window that clips, a curve)
 every sample gets its meaning first.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.io.dicom.pixels.grey import GreyPlan, stored_range
+from medcnn.io.dicom.pixels.bends import is_linear
+from medcnn.io.dicom.pixels.cells import Grid
+from medcnn.io.dicom.pixels.grey import GreyPlan
 from medcnn.io.dicom.pixels.layout import Layout
 from medcnn.io.dicom.pixels.render import render
 
-__all__ = ["Samples", "averaged", "block_means", "finer"]
+__all__ = ["averaged", "block_means"]
 
 Pixels = npt.NDArray[Any]
 
 _CV2_TYPES = (np.uint8, np.uint16, np.int16, np.float32)
-_SMALLEST_STEP = 1e-9
-_CATMULL_ROM = (-9 / 128, 111 / 128, 29 / 128, -3 / 128)
-"""Weights of four neighbours, a quarter of the way from the second to the third."""
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Where the samples of a codec that left out detail lie, and how sharp they are.
-
-    Attributes:
-        apart: Full samples between two of them.
-        are_means: Whether each is the mean of a square; otherwise it lies where the
-            first sample of that square lies.
-        are_sharp: Whether they keep more contrast than means: those of the 5/3
-            wavelets. They are interpolated linearly, which takes it away again; others
-            by cubics, which make up for what they lack.
-    """
-
-    apart: int
-    are_means: bool
-    are_sharp: bool
-
-
-def averaged(stored: Pixels, plan: GreyPlan, side: int) -> Pixels | None:
-    """Return what squares of samples mean on average.
+def averaged(stored: Pixels, plan: GreyPlan, grid: Grid) -> Pixels | None:
+    """Return what cells of samples mean on average.
 
     Args:
         stored: Containers as decoded, (1, rows, columns).
         plan: What they mean; without padding.
-        side: Of the squares.
+        grid: The cells: squares, or such as divide the picture.
 
     Returns:
-        (rows, columns), each rounded up; None if the values are of a type that is not
+        (rows, columns) of the grid; None if the values are of a type that is not
         averaged, such as 32 bit integers.
     """
     picture = stored[0]
     is_wide = picture.dtype.itemsize > 1 or not plan.steps
-    if is_wide and _is_plain(picture, plan.layout) and _is_linear(plan):
-        means = block_means(picture, side)
+    if is_wide and _is_plain(picture, plan.layout) and is_linear(plan):
+        means = _means(picture, grid)
         return render(means[None], plan)[0][0] if plan.steps else means
     values = render(stored, plan)[0][0]
     if values.dtype.type not in _CV2_TYPES:
         return None
-    return block_means(values, side)
+    return _means(values, grid)
 
 
-def finer(
-    samples: Samples, side: int, shape: tuple[int, int], values: Pixels
-) -> Pixels | None:
-    """Return the means of squares, interpolated between samples that lie further apart.
-
-    Args:
-        samples: What the codec gave.
-        side: Of the squares, in full samples; at most what lies between two samples.
-        shape: (rows, columns) of the full picture.
-        values: What the samples mean, (rows, columns).
-
-    Returns:
-        (rows, columns) over `side`, each rounded up; None if the values are of a type
-        that is not interpolated.
-    """
-    if values.dtype.type not in _CV2_TYPES:
-        return None
-    if samples.apart == side:
-        return values if samples.are_means else _moved_to_the_middle(values)
-    rows, columns = (-(-n // side) for n in shape)
-    scale = side / samples.apart
-    first = (samples.apart - 1) / 2 if samples.are_means else 0.0
-    start = ((side - 1) / 2 - first) / samples.apart
-    rule = cv2.INTER_LINEAR if samples.are_sharp else cv2.INTER_CUBIC
-    return np.asarray(
-        cv2.warpAffine(
-            values,
-            np.array([[scale, 0, start], [0, scale, start]]),
-            (columns, rows),
-            flags=rule | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    )
+def _means(picture: Pixels, grid: Grid) -> Pixels:
+    """Return the mean of each cell."""
+    side = int(grid.cell[0])
+    if grid == Grid.of_squares(side, picture.shape):
+        return block_means(picture, side)
+    rows, columns = grid.shape
+    if picture.dtype == np.uint8:
+        picture = picture.astype(np.float32)
+    size, rule = (columns, rows), cv2.INTER_AREA
+    return np.asarray(cv2.resize(picture, size, interpolation=rule))
 
 
 def block_means(picture: Pixels, side: int) -> Pixels:
@@ -131,18 +88,6 @@ def block_means(picture: Pixels, side: int) -> Pixels:
     return small
 
 
-def _moved_to_the_middle(values: Pixels) -> Pixels:
-    """Interpolate every second sample half a full sample on, a quarter of their own.
-
-    OpenCV's own cubics leave a straight slope only where both sides are equally far.
-    """
-    quarter = np.array(_CATMULL_ROM)
-    border = cv2.BORDER_REPLICATE
-    return np.asarray(
-        cv2.sepFilter2D(values, -1, quarter, quarter, anchor=(1, 1), borderType=border)
-    )
-
-
 def _runs(length: int, side: int) -> list[tuple[slice, slice]]:
     """Return which means are made of which samples: whole squares, then the rest."""
     whole = length // side
@@ -157,12 +102,3 @@ def _is_plain(picture: Pixels, layout: Layout) -> bool:
     if layout.is_signed or layout.is_float or picture.dtype.type not in _CV2_TYPES:
         return False
     return bool(cv2.minMaxLoc(picture)[1] < 1 << layout.stored)
-
-
-def _is_linear(plan: GreyPlan) -> bool:
-    """Say whether the mean of meanings is the meaning of the mean."""
-    if not plan.steps:
-        return True
-    low, high = stored_range(plan.layout)
-    rises = np.diff(plan(np.arange(low, high + 1, dtype=np.float64)))
-    return bool(np.ptp(rises) <= _SMALLEST_STEP * max(1.0, float(np.abs(rises).max())))

@@ -12,7 +12,7 @@ from medcnn.image import Image
 from medcnn.io.description import Description
 from medcnn.io.dicom.parse import Parsed, parse
 from medcnn.io.dicom.pixels.plan import common_type, decode, make_plan, steps_in_words
-from medcnn.io.dicom.pixels.reduced import NOT_REDUCED, Reduced, reduced
+from medcnn.io.dicom.pixels.reduced import NOT_REDUCED, Reduced, reduced, wanted_of
 from medcnn.io.dicom.volumes.mosaic import unpacked
 from medcnn.io.dicom.volumes.parts import Part
 from medcnn.io.dicom.volumes.records import FileRecord, Plane
@@ -64,17 +64,17 @@ class FrameSource:
         Raises:
             DecodeError: If its file contradicts itself.
         """
-        size = self._options.size
         plane = part.planes[0]
         is_single = len(part.planes) == 1 and part.resampling is None
-        if size is None or not is_single:
+        wanted = wanted_of(self._options, (plane.size[1], plane.size[0]))
+        if wanted is None or not is_single:
             return NOT_REDUCED
         record = self._records[plane.file]
         path = Path(record.path) if record.path else None
         parsed = self._parsed.get(plane.file) or parse(Path(record.path))
         self._parsed[plane.file] = parsed
         plan = make_plan(*parsed, path, self._options)
-        return reduced(parsed[0], plan, size, path)
+        return reduced(parsed[0], plan, wanted, path)
 
     def all_frames(self, file: int) -> Pixels:
         """Return every frame of a file as stored.
@@ -135,6 +135,7 @@ def image_of(
         warnings=_warnings(part, records),
         padding=None if mask is None or not mask.any() else mask.transpose(2, 1, 0),
         source=source,
+        full_shape=None if small.pixels is None else (columns, rows, 1),
     )
 
 
