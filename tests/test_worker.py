@@ -21,6 +21,7 @@ from MedCNNLib.client import Image, Remote, Worker, WorkerError
 from medcnn.errors import ServiceError
 from medcnn.worker import Address, Settings, read_token, serve, server
 from medcnn.worker.guard import Limits
+from medcnn.worker.leftovers import new_folder
 
 TOKEN = "t" * 32
 CLIENT = Path("plugins/slicer/MedCNN/MedCNNLib/client.py")
@@ -467,6 +468,24 @@ def test_a_worker_that_is_killed_is_told_with_what_to_do(models):
     assert "Start it again" in told.value.hint
 
 
+def test_what_a_killed_worker_left_is_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = {
+        f"medcnn-serve-{dead.pid}-abc": False,
+        f"medcnn-serve-{os.getpid()}-abc": True,
+        "medcnn-serve-notes": True,
+    }
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "upload").touch()
+    made = new_folder()
+    assert {name: (tmp_path / name).exists() for name in names} == names
+    assert made.is_dir()
+    assert made.stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize(
     ("python", "words"),
     [
@@ -479,6 +498,31 @@ def test_a_python_that_starts_no_worker_is_told_with_what_to_do(python, words):
     with pytest.raises(WorkerError, match=words) as refused:
         Worker(python)
     assert refused.value.kind == "start"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("Unknown option: -P", "older than 3.11"),
+        ("/usr/bin/python3: No module named medcnn", "has no medcnn"),
+    ],
+)
+def test_a_python_that_cannot_serve_is_named_by_what_it_lacks(tmp_path, said, words):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 2\n")
+    python.chmod(0o755)
+    with pytest.raises(WorkerError, match=words) as refused:
+        Worker(python)
+    assert "pip install" in refused.value.hint
+
+
+def test_a_module_in_the_current_folder_is_not_taken_for_medcnn(
+    models, tmp_path, monkeypatch
+):
+    (tmp_path / "medcnn.py").write_text("raise SystemExit('taken')")
+    monkeypatch.chdir(tmp_path)
+    with Worker(models=models, device="cpu") as worker:
+        assert worker.info()["api"] == 1
 
 
 def test_plain_http_beyond_loopback_is_refused_by_both_and_the_tunnel_is_named(medcnn):

@@ -20,6 +20,7 @@ _PARTS = {
     "explain": ("captum",),
     "samples": ("pydicom-data",),
     "slides": ("tifffile",),
+    "serve": ("fastapi", "uvicorn"),
     "report": ("jinja2", "markdown-it-py", "matplotlib", "rich", "typer"),
 }
 _EXTRAS = {
@@ -27,6 +28,7 @@ _EXTRAS = {
     "onnxruntime": "onnxruntime",
     "pydicom-data": "samples",
     "tifffile": "slides",
+    **dict.fromkeys(_PARTS["serve"], "serve"),
 } | dict.fromkeys(_PARTS["train"], "train")
 _ENGINES: tuple[EngineChoice, ...] = ("openvino", "onnxruntime", "torch")
 

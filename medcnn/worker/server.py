@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from medcnn.worker.address import Address, new_token_file
 from medcnn.worker.app import make_app
 from medcnn.worker.core import API, Core, medcnn_version
 from medcnn.worker.guard import Guard, Limits
+from medcnn.worker.leftovers import lives, new_folder
 
 __all__ = ["Settings", "serve"]
 
@@ -70,12 +70,13 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     Raises:
         ServiceError: If it cannot listen there, or a folder is none.
     """
-    folder = Path(tempfile.mkdtemp(prefix="medcnn-worker-"))
+    places = Places.of(settings.folders)
+    folder = new_folder()
     service = Service(
         models=settings.models,
         device=settings.device,
         engine=settings.engine,
-        places=Places.of(settings.folders),
+        places=places,
         work=folder,
     )
     jobs = Jobs(most_waiting=settings.queue)
@@ -229,18 +230,8 @@ def _end_with_parent(settings: Settings, leave: Callable[[], None]) -> None:
     is_parent = os.getppid() == pid
 
     def watch_pid() -> None:
-        while os.getppid() == pid if is_parent else _lives(pid):
+        while os.getppid() == pid if is_parent else lives(pid):
             time.sleep(_LOOK_SECONDS)
         leave()
 
     threading.Thread(target=watch_pid, daemon=True).start()
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

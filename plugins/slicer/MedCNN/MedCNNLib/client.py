@@ -708,7 +708,9 @@ class Worker(Client):
         self._until = time.monotonic() + timeout
         self._timeout = timeout
         self._folder: str | None = tempfile.mkdtemp(prefix="medcnn-client-")
-        command = [str(python or sys.executable), "-m", "medcnn", "worker", "--stdin"]
+        # -P: what lies in the current folder is not taken for medcnn
+        command = [str(python or sys.executable), "-P", "-m", "medcnn", "worker"]
+        command += ["--stdin"]
         if sys.platform != "win32":
             command += ["--parent-pid", str(os.getpid())]
         for folder in folders:
@@ -829,6 +831,8 @@ class Worker(Client):
         last = said.splitlines()[-1] if said else "it said nothing"
         if "No module named medcnn" in said:
             message, hint = "That Python has no medcnn.", _INSTALL
+        elif "nknown option: -P" in said:
+            message, hint = "That Python is older than 3.11.", _INSTALL
         elif self._url.netloc:
             message = f"The worker ended (exit status {code}): {last}"
             hint = "Start it again. If it was killed, memory may have run out."
