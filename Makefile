@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 PIP_INSTALL = bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt
 
-.PHONY: demo test test-long test-pacs test-viewers test-slicer test-napari check format clean
+.PHONY: demo test test-long test-pacs test-viewers test-slicer test-trame test-napari check format clean
 
 demo: .venv/installed
 	rm -rf demo/screening
@@ -34,10 +34,17 @@ test-long: .venv-test/installed
 test-pacs: .venv-test/installed
 	$(MAKE) test TESTS="tests/test_dicom_out.py tests/test_pacs.py tests/e2e/test_listen.py tests/e2e/test_dicomweb.py tests/e2e/test_orthanc.py"
 
-test-viewers: test-slicer test-napari
+test-viewers: test-slicer test-trame test-napari
+	@.venv-test/bin/python plugins/count_skips.py .pytest_cache/test-*.xml
 
-test-slicer: .venv-slicer/installed
-	.venv-slicer/bin/python -m pytest plugins/slicer/tests
+# The worker runs in .venv-test, the viewers in environments of their own, without torch.
+test-slicer test-trame: export MEDCNN_PYTHON = $(CURDIR)/.venv-test/bin/python
+test-slicer: .venv-test/installed .venv-slicer/installed
+	.venv-slicer/bin/python -m pytest --junit-xml=.pytest_cache/$@.xml plugins/slicer/tests
+
+test-trame: .venv-test/installed .venv-trame/installed
+	.venv-trame/bin/python -m pytest --junit-xml=.pytest_cache/$@.xml plugins/trame/tests \
+		plugins/slicer/tests/test_volumes.py plugins/slicer/tests/test_heat.py plugins/slicer/tests/test_charts.py
 
 # The worker runs in .venv-test; a window needs a screen, or xvfb's.
 test-napari: .venv-test/installed .venv-napari/installed
@@ -56,7 +63,7 @@ format: .venv-test/installed
 	.venv-test/bin/ruff check --fix
 
 clean:
-	rm -rf .venv .venv-test .venv-slicer .venv-napari demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-test .venv-slicer .venv-trame .venv-napari demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 .venv/installed: EXTRAS = samples
 .venv-test/installed: EXTRAS = all,test,dev
@@ -70,12 +77,16 @@ clean:
 	$(@D)/$(PIP_INSTALL) --no-build-isolation -e '.[$(EXTRAS)]'
 	@touch $@
 
-# Slicer's own classes, which bring another VTK than everything else.
+# Slicer's own classes want one VTK exactly, and the two viewers different ones.
+.venv-slicer/installed: WANTED = slicer-core PySide6_Essentials nibabel pytest
 .venv-slicer/installed: plugins/slicer/constraints.txt
+.venv-trame/installed: WANTED = 'trame-slicer[standalone]' nibabel playwright pytest
+.venv-trame/installed: plugins/trame/constraints.txt
+.venv-slicer/installed .venv-trame/installed:
 	@test -n "$(PYTHON)" || { echo "medcnn needs Python 3.11 or newer, and none was found." >&2; exit 1; }
-	@echo "Installing slicer-core into $(@D) ..."
+	@echo "Installing into $(@D) ..."
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c plugins/slicer/constraints.txt slicer-core PySide6_Essentials nibabel pytest
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $< $(WANTED)
 	@touch $@
 
 .venv-napari/installed: plugins/napari/constraints.txt plugins/napari/pyproject.toml

@@ -29,6 +29,7 @@ VERBS = (
     "export",
     "reference",
     "report",
+    "view",
     "models",
     "describe",
     "samples",

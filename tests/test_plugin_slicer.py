@@ -1,14 +1,155 @@
 """The Slicer extension's files, as far as they can be judged without Slicer."""
 
+import ast
+import importlib.metadata
 import importlib.util
+import json
+import re
+import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
+import pytest
+from packaging.requirements import Requirement
 
 from medcnn.explanation.overlay import colour_scale
 
-PLUGIN = Path(__file__).parents[1] / "plugins/slicer"
-LIBRARY = PLUGIN / "MedCNN/MedCNNLib"
+ROOT = Path(__file__).parents[1]
+PLUGIN = ROOT / "plugins/slicer"
+MODULE = PLUGIN / "MedCNN"
+LIBRARY = MODULE / "MedCNNLib"
+PINS = ROOT.parent / "shared/design/constraints-v5.12.3.txt"
+
+SCRIPTS = sorted([*MODULE.glob("*.py"), *LIBRARY.glob("*.py")])
+IN_SLICER = {"ctk", "numpy", "qt", "slicer", "vtk"}
+NAME = "medcnn-imaging"
+CATEGORIES = {"Quantification", "Analysis"}
+
+
+def cmake_list(name):
+    """Return the files of a list in the module's CMakeLists.txt."""
+    text = (MODULE / "CMakeLists.txt").read_text()
+    body = re.search(rf"set\({name}\n(.*?)\)", text, re.DOTALL).group(1)
+    return {line.strip().replace("${MODULE_NAME}", "MedCNN") for line in body.split()}
+
+
+def below(pattern, *suffixes):
+    found = {p.relative_to(MODULE).as_posix() for p in MODULE.rglob(pattern)}
+    return {p for p in found if Path(p).suffix in suffixes}
+
+
+def test_every_script_is_packaged():
+    assert cmake_list("MODULE_PYTHON_SCRIPTS") == below("*", ".py")
+
+
+def test_every_resource_is_packaged():
+    assert cmake_list("MODULE_PYTHON_RESOURCES") == below("*", ".png", ".ui")
+
+
+def test_the_extension_is_named_alike_everywhere():
+    root = (ROOT / "CMakeLists.txt").read_text()
+    assert re.search(r"^project\(MedCNN\)$", root, re.MULTILINE)
+    for name in ("HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "DEPENDS"):
+        assert re.search(rf'^set\(EXTENSION_{name} ".+"\)$', root, re.MULTILINE)
+    assert (PLUGIN / "MedCNN.json").is_file()
+
+
+def test_addresses_in_the_metadata_lead_to_files_that_exist():
+    root = (ROOT / "CMakeLists.txt").read_text()
+    for address in re.findall(r"https://medcnn\.example/(\S+?\.png)", root):
+        assert (ROOT / address).is_file(), address
+
+
+def test_the_index_entry_is_what_the_index_takes():
+    entry = json.loads((PLUGIN / "MedCNN.json").read_text())
+    assert "v1.0.2" in entry["$schema"]
+    assert set(entry) == {
+        "$schema",
+        "build_dependencies",
+        "build_subdirectory",
+        "category",
+        "scm_revision",
+        "scm_url",
+        "tier",
+    }
+    assert entry["category"] in CATEGORIES
+    assert entry["build_subdirectory"] == "."
+
+
+def imports_at_file_scope(path):
+    """Return the packages that a file imports when it is imported."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.name)
+def test_only_what_slicer_brings_is_imported(path):
+    own = {"MedCNN", "MedCNNLib"}
+    foreign = imports_at_file_scope(path) - own - IN_SLICER - sys.stdlib_module_names
+    assert not foreign
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.name)
+def test_nothing_runs_or_is_installed_at_import(path):
+    tree = ast.parse(path.read_text())
+    run = [n for n in tree.body if isinstance(n, ast.Expr) and not _is_text(n.value)]
+    assert not run
+    called = {ast.unparse(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
+    assert not {name for name in called if "pip_install" in name}
+
+
+def _is_text(value):
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+def test_the_client_alone_needs_no_slicer():
+    assert not imports_at_file_scope(LIBRARY / "client.py") & {"slicer", "vtk", "qt"}
+
+
+def widgets():
+    """Return the widgets of the .ui file: name to class."""
+    tree = ET.parse(MODULE / "Resources/UI/MedCNN.ui")  # noqa: S314 - ours
+    return {w.get("name"): w.get("class") for w in tree.iter("widget")}
+
+
+def test_every_widget_that_the_code_names_is_in_the_panel():
+    named = set()
+    for path in SCRIPTS:
+        text = path.read_text()
+        named |= set(re.findall(r"\bui\.([a-zA-Z]+)\b", text))
+        named |= set(re.findall(r'"(\w+(?:Button|Check|Selector))"', text))
+    assert len(named) > 20
+    assert named <= set(widgets())
+
+
+def test_the_panel_hands_its_scene_to_every_node_selector():
+    tree = ET.parse(MODULE / "Resources/UI/MedCNN.ui")  # noqa: S314 - ours
+    told = {
+        c.findtext("receiver")
+        for c in tree.iter("connection")
+        if c.findtext("signal") == "mrmlSceneChanged(vtkMRMLScene*)"
+    }
+    assert told == {n for n, kind in widgets().items() if kind == "qMRMLNodeComboBox"}
+
+
+def test_bound_widgets_name_parameters_that_exist():
+    tree = ET.parse(MODULE / "Resources/UI/MedCNN.ui")  # noqa: S314 - ours
+    bound = {
+        p.findtext("string")
+        for p in tree.iter("property")
+        if p.get("name") == "SlicerParameterName"
+    }
+    code = ast.parse((MODULE / "MedCNN.py").read_text())
+    node = next(n for n in code.body if getattr(n, "name", "") == "MedCNNParameterNode")
+    kept = {n.target.id for n in node.body if isinstance(n, ast.AnnAssign)}
+    assert bound == {"inputVolume", "opacity", "threshold"}
+    assert bound <= kept
 
 
 def test_heatmaps_have_the_colours_of_the_reports():
@@ -16,3 +157,29 @@ def test_heatmaps_have_the_colours_of_the_reports():
     colours = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(colours)
     assert np.abs(colours.COLOURS * 255 - colour_scale()).max() < 2
+
+
+@pytest.fixture
+def bundled():
+    """What Slicer 5.12.3 has in its own Python: name to version."""
+    if not PINS.is_file():
+        pytest.skip("no list of what Slicer 5.12.3 bundles is at hand")
+    lines = [line.split(";")[0].strip() for line in PINS.read_text().splitlines()]
+    return dict(line.lower().split("==") for line in lines if "==" in line)
+
+
+@pytest.mark.shared_data
+def test_slicer_brings_all_that_the_extension_imports(bundled):
+    imported = set().union(*map(imports_at_file_scope, SCRIPTS))
+    packages = imported - sys.stdlib_module_names - {"MedCNNLib"}
+    assert packages - {"ctk", "qt", "slicer", "vtk"} <= set(bundled)
+
+
+@pytest.mark.shared_data
+def test_medcnn_inside_slicer_would_move_what_slicer_bundles(bundled):
+    """Why it lives in another Python."""
+    needs = [Requirement(text) for text in importlib.metadata.requires(NAME) or []]
+    both = [n for n in needs if n.marker is None and n.name.lower() in bundled]
+    moved = {n.name for n in both if bundled[n.name.lower()] not in n.specifier}
+    assert {"numpy", "pydicom", "scipy"} <= {n.name for n in both} - moved
+    assert moved == {"highdicom"}

@@ -28,6 +28,7 @@ from medcnn.cli.report import report
 from medcnn.cli.samples import samples
 from medcnn.cli.screen import screen
 from medcnn.cli.train import train
+from medcnn.cli.view import view
 from medcnn.cli.worker import worker
 from medcnn.errors import MedcnnError
 
@@ -91,6 +92,7 @@ _VERBS = (
     export,
     reference,
     report,
+    view,
     models,
     describe,
     samples,

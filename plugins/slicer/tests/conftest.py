@@ -1,11 +1,13 @@
 """A MRML scene of real Slicer classes, without Slicer's application."""
 
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 MODULE = Path(__file__).parents[1] / "MedCNN"
 sys.path.insert(0, str(MODULE))
 sys.path.insert(0, str(Path(__file__).parent))
@@ -33,3 +35,12 @@ def grid(request):
 def array():
     """Values that differ in every voxel, (I, J, K), all three sizes different."""
     return np.arange(5 * 7 * 4, dtype=np.float32).reshape(5, 7, 4)
+
+
+@pytest.fixture(scope="session")
+def real_python():
+    """A Python with medcnn; its worker is asked for real."""
+    python = os.environ.get("MEDCNN_PYTHON", "")
+    if not Path(python).is_file():
+        pytest.skip("MEDCNN_PYTHON names no Python with medcnn")
+    return python

@@ -76,8 +76,8 @@ def node_from_image(
     array: np.ndarray,
     affine: np.ndarray,
     *,
-    like: slicer.vtkMRMLVolumeNode,
     name: str,
+    like: slicer.vtkMRMLVolumeNode | None = None,
 ) -> slicer.vtkMRMLScalarVolumeNode:
     """Add a volume that lies where `affine` says, under the transforms of `like`.
 
@@ -88,8 +88,8 @@ def node_from_image(
         scene: Where the node is added.
         array: (I, J, K).
         affine: Voxel to world RAS+ mm, (4, 4).
-        like: The volume that it belongs to.
         name: Of the new node.
+        like: The volume that it belongs to; None for one of its own.
 
     Raises:
         ViewerError: If the array is not (I, J, K).
@@ -101,14 +101,23 @@ def node_from_image(
     node.SetName(scene.GenerateUniqueName(name))
     node.SetAndObserveImageData(_image_data(array))
     scene.AddNode(node)
-    to_node = _matrix(like)
-    world = _world(like, like.GetName())
-    shape = like.GetImageData().GetDimensions() if like.GetImageData() else ()
-    if array.shape != tuple(shape) or not _same_places(affine, world, array.shape):
-        to_node = to_node @ np.linalg.inv(world) @ affine
-    node.SetIJKToRASMatrix(_vtk_matrix(to_node))
+    if like is None:
+        node.SetIJKToRASMatrix(_vtk_matrix(affine))
+        return node
+    node.SetIJKToRASMatrix(_vtk_matrix(_below_transform(affine, array.shape, like)))
     node.SetAndObserveTransformNodeID(like.GetTransformNodeID())
     return node
+
+
+def _below_transform(
+    affine: np.ndarray, shape: tuple[int, ...], like: slicer.vtkMRMLVolumeNode
+) -> np.ndarray:
+    """Return voxel to the space that lies under the transforms of `like`, (4, 4)."""
+    to_node, world = _matrix(like), _world(like, like.GetName())
+    own = like.GetImageData().GetDimensions() if like.GetImageData() else ()
+    if shape == tuple(own) and _same_places(affine, world, shape):
+        return to_node
+    return to_node @ np.linalg.inv(world) @ affine
 
 
 def _refuse_other_kinds(node: slicer.vtkMRMLVolumeNode, name: str) -> None:

@@ -1,0 +1,106 @@
+"""medcnn view: look at a study in the browser, with a model's answer over it."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medcnn.errors import DataError, MissingDependencyError
+
+__all__ = ["view"]
+
+_PLUGINS = Path(__file__).parents[2] / "plugins"
+_PLACES = (_PLUGINS / "trame", _PLUGINS / "slicer" / "MedCNN")
+
+
+def view(
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="An image, or a folder with a series; may be opened in the browser.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    model: Annotated[str, typer.Option(help="The model that is chosen at first.")] = "",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table or folder of labelled images for the ROC curve.",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="0 takes a free one.")
+    ] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
+    python: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another Python, in which trame-slicer is installed.",
+            envvar="MEDCNN_VIEW_PYTHON",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Look at a study and its heatmap in the browser.
+
+    Slicer's views are drawn here and shown on a page of this machine alone. The model
+    runs in this Python, the views in one that has trame-slicer.
+
+    Raises:
+        DataError: If PATH or DATA is not there.
+        Exit: With the viewer's own status.
+    """
+    for given in (path, data):
+        if given is not None and not given.exists():
+            msg = f"{given} does not exist"
+            raise DataError(msg, hint="Name a file, or a folder with one series.")
+    command = [_python_with_views(python), "-m", "medcnn_trame"]
+    command += ["--medcnn-python", sys.executable, "--port", str(port)]
+    command += ["--model", model] if model else []
+    command += ["--data-folder", str(data)] if data else []
+    command += [] if browser else ["--no-browser"]
+    command += ["--", str(path)] if path else []
+    code = subprocess.run(command, env=_surroundings(), check=False).returncode  # noqa: S603
+    raise typer.Exit(code)
+
+
+def _python_with_views(named: Path | None) -> str:
+    """Return the Python to draw with.
+
+    Raises:
+        MissingDependencyError: If it has no trame-slicer, or is none.
+    """
+    if named is None:
+        if find_spec("trame_slicer") is not None:
+            return sys.executable
+        where = "this Python"
+    else:
+        where, ask = str(named), "import trame_slicer"
+        try:
+            code = subprocess.run(  # noqa: S603 - the Python that the user named
+                [where, "-c", ask], check=False, capture_output=True
+            ).returncode
+        except OSError as error:
+            msg = f"{named} cannot be started: {error.strerror}"
+            raise MissingDependencyError(msg, hint="Name a Python.") from error
+        if code == 0:
+            return where
+    msg = f"{where} has no trame-slicer, which draws the views"
+    hint = (
+        'pip install "trame-slicer[standalone]>=2,<3", here or in an environment of '
+        "its own, which --python or MEDCNN_VIEW_PYTHON then names"
+    )
+    raise MissingDependencyError(msg, hint=hint)
+
+
+def _surroundings() -> dict[str, str]:
+    """Return the environment, in which the viewer's own files can be found."""
+    places = [str(place) for place in _PLACES if place.is_dir()]
+    places += [path for path in (os.environ.get("PYTHONPATH"),) if path]
+    return os.environ | ({"PYTHONPATH": os.pathsep.join(places)} if places else {})

@@ -1,0 +1,125 @@
+"""A model's answer put into the scene: a table, and heatmaps over the image."""
+
+from typing import Any
+
+import numpy as np
+import slicer
+
+from MedCNNLib.charts import roc_chart, table_node
+from MedCNNLib.client import Heatmap, Result
+from MedCNNLib.heat import Scale, lay_over, show_as_heat
+from MedCNNLib.volumes import image_from_node, node_from_image
+
+__all__ = ["add_evaluation", "add_heatmaps", "answer_columns", "scale_of", "summary"]
+
+_LABEL = "MedCNN.Label"
+_LOW, _HIGH = "MedCNN.WindowLow", "MedCNN.WindowHigh"
+_BANDS = {"flag": "flag", "review": "review", "no-flag": "no flag"}
+
+
+def answer_columns(result: Result) -> dict[str, list[Any]]:
+    """Return the answer as a table: label, number, both thresholds, band.
+
+    The number is headed by what it is: a probability, or a detector's anomaly score.
+    """
+    labels = list(result.labels)
+    thresholds = [result.thresholds.get(label) or {} for label in labels]
+    return {
+        "label": labels,
+        result.number_kind: [result.probabilities[label] for label in labels],
+        "review from": [each.get("review") for each in thresholds],
+        "flag from": [each.get("flag") for each in thresholds],
+        "band": [_BANDS.get(result.bands.get(label, ""), "") for label in labels],
+    }
+
+
+def add_heatmaps(
+    node: slicer.vtkMRMLVolumeNode, result: Result, *, opacity: float
+) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
+    """Add an answer's table and heatmaps; lay the main label's over its image.
+
+    Returns:
+        The heatmaps' nodes by label.
+    """
+    scene = node.GetScene()
+    name = f"{node.GetName()} {result.model}"
+    table_node(scene, name, answer_columns(result))
+    nodes = {}
+    for label, heat in result.heatmaps.items():
+        nodes[label] = _add_heatmap(node, heat, f"{node.GetName()} {label} heat")
+    if nodes:
+        lay_over(
+            node, nodes.get(result.label, next(iter(nodes.values()))), opacity=opacity
+        )
+    return nodes
+
+
+def scale_of(heat: slicer.vtkMRMLScalarVolumeNode) -> Scale:
+    """Return the scale of a heatmap that was added, also of a scene read again."""
+    low, high = (float(heat.GetAttribute(edge)) for edge in (_LOW, _HIGH))
+    return Scale(low, high, heat.GetDescription())
+
+
+def add_evaluation(
+    scene: slicer.vtkMRMLScene, evaluation: dict[str, Any]
+) -> tuple[slicer.vtkMRMLTableNode, list[slicer.vtkMRMLPlotChartNode]]:
+    """Add a table of results, and an ROC chart of every label that has a curve."""
+    table = table_node(scene, "Evaluation", summary(evaluation))
+    results = evaluation["labels"].items()
+    charts = [roc_chart(scene, label, each) for label, each in results if each["roc"]]
+    return table, charts
+
+
+def summary(evaluation: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return an evaluation as a table: cases, area and points of each label."""
+    rows = []
+    for label, each in evaluation["labels"].items():
+        points = each["operating_points"] or [None]
+        rows += [_row(label, each, point) for point in points]
+    return {title: [row[title] for row in rows] for title in rows[0]} if rows else {}
+
+
+def _row(
+    label: str, result: dict[str, Any], point: dict[str, Any] | None
+) -> dict[str, Any]:
+    point = point or {}
+    return {
+        "label": label,
+        "with / without": f"{result['n_positive']} / {result['n_negative']}",
+        "AUC (95 % CI)": _estimate(result["auroc"]),
+        "operating point": point.get("name", ""),
+        "threshold": point.get("threshold"),
+        "sensitivity (95 % CI)": _estimate(point.get("sensitivity")),
+        "specificity (95 % CI)": _estimate(point.get("specificity")),
+        "chosen on": point.get("chosen_on", ""),
+    }
+
+
+def _estimate(found: dict[str, Any] | None) -> str:
+    if not found:
+        return ""
+    if not found.get("ci95"):
+        return f"{found['value']:.3f}"
+    low, high = found["ci95"]
+    return f"{found['value']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _add_heatmap(
+    node: slicer.vtkMRMLVolumeNode, heat: Heatmap, name: str
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """Add a heatmap on its image's grid, and its colours."""
+    image = image_from_node(node)
+    array = np.asarray(heat.ijk(), np.float32)
+    is_own_grid = array.shape == image.array.shape or heat.affine is None
+    affine = image.affine if is_own_grid else heat.affine
+    added = node_from_image(node.GetScene(), array, affine, like=node, name=name)
+    low, high = heat.window
+    added.SetDescription(f"{heat.label}: {heat.window_words}")
+    for key, value in ((_LABEL, heat.label), (_LOW, low), (_HIGH, high)):
+        added.SetAttribute(key, str(value))
+    show_as_heat(added, Scale(low, high, _legend(heat)))
+    return added
+
+
+def _legend(heat: Heatmap) -> str:
+    return f"{heat.label}\n{heat.method} [{heat.unit}]" if heat.unit else heat.label

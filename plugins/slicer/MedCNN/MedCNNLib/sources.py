@@ -1,0 +1,99 @@
+"""What is sent to the worker: a volume's voxels, or the DICOM file it came from."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from MedCNNLib.client import Image
+from MedCNNLib.volumes import VolumeImage, image_from_node
+
+__all__ = ["dicom_facts", "dicom_files", "image_of", "misfit", "single_file"]
+
+_MODALITY = "0008,0060"
+_FACTS = {
+    "body_part": "0018,0015",
+    "view": "0018,5101",
+    "laterality": "0020,0062",
+    "presentation_intent": "0008,0068",
+    "photometric_interpretation": "0028,0004",
+}
+
+
+def dicom_files(node: slicer.vtkMRMLVolumeNode) -> list[str]:
+    """Return the files in Slicer's DICOM database that a volume was made of."""
+    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    if database is None or not uids:
+        return []
+    found = [database.fileForInstance(uid) for uid in uids]
+    return [path for path in found if path]
+
+
+def dicom_facts(node: slicer.vtkMRMLVolumeNode) -> tuple[str | None, dict[str, str]]:
+    """Return a volume's modality and what a model's gate asks for.
+
+    They are read from the first file of the DICOM database; None of who the patient is.
+    """
+    files = dicom_files(node)
+    if not files:
+        return None, {}
+    read: Callable[[str, str], str] = slicer.dicomDatabase.fileValue
+    facts = {name: read(files[0], tag) for name, tag in _FACTS.items()}
+    return read(files[0], _MODALITY) or None, {k: v for k, v in facts.items() if v}
+
+
+def single_file(node: slicer.vtkMRMLVolumeNode) -> Path | None:
+    """Return the DICOM file of a volume that came from one alone, such as a film.
+
+    The file says more than the voxels: its grey scale's direction, its view, how it was
+    processed. None if there are several files, or none that is still there.
+    """
+    files = dicom_files(node)
+    storage = node.GetStorageNode()
+    if not files and storage is not None and storage.GetFileName():
+        if storage.GetNumberOfFileNames() > 1:
+            return None
+        files = [storage.GetFileName()]
+    if len(files) != 1 or not Path(files[0]).is_file():
+        return None
+    with Path(files[0]).open("rb") as file:
+        file.seek(128)
+        return Path(files[0]) if file.read(4) == b"DICM" else None
+
+
+def image_of(node: slicer.vtkMRMLVolumeNode | None) -> Image:
+    """Return a volume as the worker takes it.
+
+    Raises:
+        ViewerError: As `image_from_node` says.
+    """
+    image: VolumeImage = image_from_node(node)
+    modality, facts = dicom_facts(node)
+    unit = image.unit or ("HU" if modality == "CT" else None)
+    return Image(
+        image.array,
+        image.affine,
+        name="volume",
+        unit=unit,
+        modality=modality,
+        facts=facts,
+    )
+
+
+def misfit(model: Mapping[str, Any], node: slicer.vtkMRMLVolumeNode | None) -> str:
+    """Say why a model is not made for a volume; "" if nothing speaks against it."""
+    if node is None or node.GetImageData() is None or not model.get("dims"):
+        return ""
+    slices = node.GetImageData().GetDimensions()[2]
+    name = model.get("name") or model["id"]
+    if model["dims"] == 2 and slices > 1:
+        return f"{name} reads pictures; this volume has {slices} slices."
+    if model["dims"] == 3 and slices == 1:
+        return f"{name} reads volumes; this is one picture."
+    modality, _ = dicom_facts(node)
+    wanted = model.get("modalities") or []
+    if modality and wanted and modality not in wanted:
+        return f"{name} was made for {', '.join(wanted)}; this is {modality}."
+    return ""

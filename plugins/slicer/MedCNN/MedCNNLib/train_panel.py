@@ -1,0 +1,72 @@
+"""The section Train: what would be trained and why, then the training itself."""
+
+from typing import Any
+
+from MedCNNLib.client import Client, Job
+from MedCNNLib.session import Task
+from MedCNNLib.tables import fill_table
+
+__all__ = ["TrainPanel"]
+
+
+class TrainPanel:
+    """Plan and train a model, which then can be chosen.
+
+    Args:
+        ui: The panel's widgets by name.
+        owner: The module's widget.
+    """
+
+    def __init__(self, ui: Any, owner: Any) -> None:
+        self._ui, self._owner = ui, owner
+        self._client: Client | None = None
+        ui.planButton.connect("clicked(bool)", self._plan)
+        ui.trainButton.connect("clicked(bool)", self._train)
+        ui.trainPath.connect("currentPathChanged(QString)", self._path_changed)
+
+    def refresh(self, *, busy: bool) -> None:
+        """Enable what can be done now."""
+        can = bool(self._ui.trainPath.currentPath) and not busy
+        self._ui.planButton.setEnabled(can)
+        self._ui.trainButton.setEnabled(can and bool(self._ui.nameEdit.text))
+
+    def _path_changed(self, *_: Any) -> None:
+        self.refresh(busy=self._owner.isBusy)
+
+    def _plan(self, *_: Any) -> None:
+        data = self._ui.trainPath.currentPath
+        task = Task(
+            "Reading the data ...",
+            lambda client: client.submit_plan(data),
+            self._planned,
+        )
+        self._owner.run(task)
+
+    def _planned(self, job: Job) -> None:
+        self._owner.done()
+        found = job.result()
+        decisions = found["decisions"]
+        columns = {
+            "setting": [each["key"] for each in decisions],
+            "value": [str(each["value"]) for each in decisions],
+            "why": [each["reason"] for each in decisions],
+        }
+        fill_table(self._ui.planTable, columns)
+        estimate = (found.get("estimate") or {}).get("words", "")
+        self._ui.planLabel.setText(f"{found['words']} {estimate}".strip())
+
+    def _train(self, *_: Any) -> None:
+        data, name = self._ui.trainPath.currentPath, self._ui.nameEdit.text
+
+        def submit(client: Client) -> Job:
+            self._client = client
+            return client.submit_train(data, name)
+
+        self._owner.run(Task("Training ...", submit, self._trained))
+
+    def _trained(self, job: Job) -> None:
+        """Offer the new model, chosen."""
+        self._owner.done()
+        model = job.result()
+        self._owner.classifyPanel.set_models(self._client.models(), model["id"])
+        self._ui.planLabel.setText(f"{model['id']} is trained, and chosen above.")

@@ -1,0 +1,1 @@
+"""medcnn in a browser: Slicer's own views, drawn here and shown there."""

@@ -1,0 +1,257 @@
+"""The browser viewer: a study, its answer, its heatmap, and a model's ROC curve."""
+
+import asyncio
+import base64
+import tempfile
+import threading
+import zipfile
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from MedCNNLib.client import Image, Result, Worker, WorkerError
+from MedCNNLib.errors import ViewerError
+from MedCNNLib.findings import answer_columns
+from trame.app import TrameApp
+from trame_slicer import module as trame_slicer_module
+
+from medcnn_trame.page import START, build_page
+from medcnn_trame.roc import roc_svg
+from medcnn_trame.stage import Stage
+
+__all__ = ["Viewer", "serve"]
+
+_ICON = "MedCNN/Resources/Icons/MedCNN.png"
+
+
+class Viewer(TrameApp):
+    """One user's viewer.
+
+    Args:
+        given: The command line: path, medcnn_python, model, data_folder.
+        server: A trame server; None makes one.
+    """
+
+    def __init__(self, given: Namespace, server: Any = None) -> None:
+        super().__init__(server)
+        self.server.enable_module(trame_slicer_module)
+        self._given = given
+        self._worker: Worker | None = None
+        self._image_id = ""
+        self._stop = threading.Event()
+        self._windows: dict[str, tuple[float, float, str]] = {}
+        self.state.update(START | {"evaluate_path": given.data_folder})
+        self.state.trame__title = "medcnn"
+        self.state.trame__favicon = _icon()
+        self.stage = Stage(self.server)
+        build_page(self.server, self)
+        self.state.change("opacity", "threshold", "show_heat", "label")(self._redraw)
+        self.server.controller.on_server_ready.add_task(self._begin)
+
+    # ------------------------------------------------------------- what users ask for
+
+    async def open_files(self, files: list[dict[str, Any]]) -> None:
+        """Show what was chosen in the browser; several files are one series."""
+        if files:
+            name = files[0]["name"] if len(files) == 1 else f"{len(files)} files"
+            await self._do(
+                "Reading ...", lambda: self._upload(files), self._opened, about=name
+            )
+
+    async def classify(self) -> None:
+        """Ask the chosen model about the image."""
+        model = self.state.model
+
+        def ask() -> Result:
+            choices = {"labels": ["all"], "cancel": self._stop}
+            return self._worker.classify(self._image_id, model, **choices)
+
+        await self._do("Classifying ...", ask, self._answered)
+
+    async def evaluate(self) -> None:
+        """Measure the chosen model on labelled images of this machine."""
+        data, model = self.state.evaluate_path, self.state.model
+
+        def ask() -> dict[str, Any]:
+            follow = {"cancel": self._stop, "progress": self._progress}
+            return self._worker.evaluate(data, model, **follow)
+
+        await self._do("Evaluating ...", ask, self._measured)
+
+    def cancel(self) -> None:
+        """Stop what the worker does."""
+        self._stop.set()
+
+    def go_to_peak(self) -> None:
+        """Move the slices to the hottest place."""
+        try:
+            self.stage.go_to_peak()
+        except ViewerError as error:
+            self.state.error = error.words
+
+    # ------------------------------------------------------------- how it goes
+
+    async def _begin(self, **_: Any) -> None:
+        """Start the worker, list the models, and open the path that was named."""
+        await self._do("Starting the worker ...", self._start, self._ready)
+        if self._given.path and self._worker is not None:
+            path = Path(self._given.path).resolve()
+            load = partial(self._worker.load, path, cancel=self._stop)
+            await self._do("Reading ...", load, self._opened, about=path.name)
+
+    async def _do(
+        self,
+        words: str,
+        work: Callable[[], Any],
+        done: Callable[[Any], None],
+        about: str = "",
+    ) -> None:
+        """Work beside the event loop, then show what was found, or why not."""
+        with self.state as state:
+            state.busy, state.error = words, ""
+        self._stop.clear()
+        self._loop = asyncio.get_running_loop()
+        try:
+            found = await self._loop.run_in_executor(None, work)
+            with self.state:
+                done(found)
+        except WorkerError as error:
+            self._tell(f"{about}: {error}" if about else str(error))
+        except ViewerError as error:
+            self._tell(error.words)
+        finally:
+            with self.state as state:
+                state.busy = ""
+
+    def _tell(self, words: str) -> None:
+        with self.state as state:
+            state.error = words
+
+    def _progress(self, done: int, total: int | None, words: str) -> None:
+        """Show how far a job is; called beside the event loop."""
+
+        def show() -> None:
+            with self.state as state:
+                state.busy = f"{words} ({done} of {total})" if total else words
+
+        self._loop.call_soon_threadsafe(show)
+
+    def _start(self) -> list[dict[str, Any]]:
+        given = self._given
+        named = [Path(each) for each in (given.path, given.data_folder) if each]
+        folders = [each if each.is_dir() else each.parent for each in named]
+        folders = [each.resolve() for each in folders]
+        self._worker = Worker(given.medcnn_python, folders=folders)
+        return self._worker.models()
+
+    def _ready(self, models: list[dict[str, Any]]) -> None:
+        usable = [model for model in models if not model.get("error")]
+        self.state.models = [model["id"] for model in usable]
+        wanted = self._given.model or (usable[0]["id"] if usable else "")
+        self.state.model = wanted
+
+    def _upload(self, files: list[dict[str, Any]]) -> Image:
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [_write(file, Path(folder), n) for n, file in enumerate(files)]
+            whole = paths[0] if len(paths) == 1 else _zipped(paths, Path(folder))
+            return self._worker.image(self._worker.upload_file(whole))
+
+    def _opened(self, image: Image) -> None:
+        self.stage.show_image(image)
+        self._image_id = image.id
+        shape = " x ".join(map(str, image.shape))
+        about = [image.modality or "", shape, *image.warnings]
+        self.state.image_words = ", ".join(part for part in about if part)
+        self.state.update(
+            {"is_loaded": True, "rows": [], "labels": [], "answer_words": []}
+        )
+
+    def _answered(self, result: Result) -> None:
+        columns = answer_columns(result)
+        keys = ("label", "probability", "review", "flag", "band")
+        rows = zip(*columns.values(), strict=True)
+        self.state.rows = [
+            dict(zip(keys, map(_cell, row), strict=True)) for row in rows
+        ]
+        self.state.number_kind = result.number_kind
+        self.state.out_of_scope = result.out_of_scope
+        heats = list(result.heatmaps.values())
+        words = list(result.warnings)
+        words += [f"The heatmap {heats[0].limits}."] if heats else []
+        words += [f"{result.model} {result.version}, {result.device}"]
+        self.state.answer_words = words
+        self._windows = {
+            heat.label: (*heat.window, heat.window_words) for heat in heats
+        }
+        self.state.label = self.stage.show_answer(result, self.state.opacity)
+        self.state.labels = self.stage.labels
+        self._redraw()
+
+    def _measured(self, found: dict[str, Any]) -> None:
+        evaluation = found["evaluation"]
+        drawn = [roc_svg(label, each) for label, each in evaluation["labels"].items()]
+        self.state.roc = "".join(drawn)
+
+    def _redraw(self, **_: Any) -> None:
+        state = self.state
+        low, high, words = self._windows.get(state.label, (0.0, 0.0, ""))
+        state.legend = {"low": f"{low:.3g}", "high": f"{high:.3g}", "words": words}
+        self.stage.set_heat(
+            state.label,
+            shown=bool(state.show_heat),
+            opacity=float(state.opacity),
+            share=float(state.threshold),
+        )
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+
+
+def serve(given: Namespace) -> None:
+    """Open the viewer on loopback, and serve it until it is stopped."""
+    viewer = Viewer(given)
+    try:
+        viewer.server.start(
+            host="127.0.0.1",
+            port=given.port,
+            open_browser=not given.no_browser,
+            show_connection_info=True,
+        )
+    finally:
+        viewer.close()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _write(file: dict[str, Any], folder: Path, number: int) -> Path:
+    """Write an uploaded file under its last name only."""
+    place = folder / str(number)
+    place.mkdir()
+    path = place / (Path(str(file["name"])).name or "file")
+    content = file["content"]
+    path.write_bytes(b"".join(content) if isinstance(content, list) else content)
+    return path
+
+
+def _zipped(paths: list[Path], folder: Path) -> Path:
+    whole = folder / "series.zip"
+    with zipfile.ZipFile(whole, "w") as archive:
+        for number, path in enumerate(paths):
+            archive.write(path, f"{number}/{path.name}")
+    return whole
+
+
+def _icon() -> str:
+    """Return the page's icon in its own words: nothing is fetched from anywhere."""
+    path = Path(__file__).parents[2] / "slicer" / _ICON
+    if not path.is_file():
+        return "data:,"
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

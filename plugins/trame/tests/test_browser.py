@@ -1,0 +1,110 @@
+"""What a user sees in a real browser, with a real worker and shipped models."""
+
+import io
+
+import numpy as np
+import pydicom
+import pytest
+from conftest import SAMPLES
+from PIL import Image
+
+WAIT = 90_000
+
+
+def pixels(page):
+    """Return what the views show, RGB, without the panel."""
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    return np.asarray(picture, int)[:, 390:]
+
+
+def coloured(page):
+    """Count pixels that are not grey: those of the heatmap."""
+    shown = pixels(page)
+    return int(np.count_nonzero(np.ptp(shown, axis=2) > 40))
+
+
+def wait_until(page, wanted, seconds=60):
+    """Wait until the views satisfy a condition; they are drawn some time later."""
+    for _ in range(seconds * 4):
+        if wanted(coloured(page)):
+            return
+        page.wait_for_timeout(250)
+    pytest.fail(f"{coloured(page)} coloured pixels")
+
+
+def likeness(page, film):
+    """Correlate what is shown with the film's pixels as pydicom reads them."""
+    shown = pixels(page)[60:780].mean(axis=2)  # without buttons and slider
+    stored = pydicom.dcmread(film).pixel_array.astype(float)
+    columns = np.flatnonzero(shown.std(axis=0) > 5)
+    shown = shown[:, columns[0] : columns[-1]]
+    share = 60 / 900, 780 / 900  # the film fills the height of the page
+    rows = [round(s * len(stored)) for s in share]
+    small = [
+        Image.fromarray(a).resize((40, 40)) for a in (shown, stored[rows[0] : rows[1]])
+    ]
+    return np.corrcoef(*(np.asarray(a).ravel() for a in small))[0, 1]
+
+
+def opened(page, address):
+    page.goto(address)
+    page.wait_for_selector(".classify:not([disabled])", timeout=WAIT)
+
+
+def test_a_volume_is_classified_and_its_heatmap_comes_and_goes(viewer, page, tmp_path):
+    file = SAMPLES / "vessel_aneurysm.nii"
+    opened(page, viewer(file, "--model", "vessel-3d"))
+    wait_until(page, lambda n: n < 5000)
+    before = coloured(page)
+    page.click(".classify")
+    page.wait_for_selector(".answer", timeout=WAIT)
+    assert page.inner_text(".answer-label >> nth=0") == "aneurysm"
+    assert 0.5 < float(page.inner_text(".answer-probability >> nth=0")) <= 1
+    assert page.inner_text(".legend-words")
+    wait_until(page, lambda n: n > before + 20_000)
+    page.click(".show-heat input")
+    wait_until(page, lambda n: n <= before + 500)
+    page.click(".show-heat input")
+    wait_until(page, lambda n: n > before + 20_000)
+    page.click(".peak")
+    assert not page.is_visible(".error-text")
+    assert not page.abroad
+
+
+def test_a_film_is_uploaded_and_one_that_is_broken_says_so(viewer, page, tmp_path):
+    page.goto(viewer("--model", "chest-xray"))
+    page.wait_for_selector(".classify", timeout=WAIT)
+    page.wait_for_selector(".busy", state="detached", timeout=WAIT)
+    broken = tmp_path / "broken.dcm"
+    broken.write_bytes((SAMPLES / "chest_nodule.dcm").read_bytes()[:700])
+    page.set_input_files("input[type=file] >> nth=0", broken)
+    page.wait_for_selector(".error-text", timeout=WAIT)
+    assert "broken.dcm" in page.inner_text(".error-text")
+    page.set_input_files("input[type=file] >> nth=0", SAMPLES / "chest_nodule.dcm")
+    page.wait_for_selector(".classify:not([disabled])", timeout=WAIT)
+    assert "448 x 480 x 1" in page.inner_text(".image-words")
+    assert not page.is_visible(".error-text")
+    page.wait_for_timeout(4000)
+    assert likeness(page, SAMPLES / "chest_nodule.dcm") > 0.9
+    page.click(".classify")
+    page.wait_for_selector(".answer", timeout=WAIT)
+    assert page.inner_text(".answer-label >> nth=0") == "abnormal"
+    assert "unlike the training images" in page.inner_text(".scope")
+
+
+def test_an_evaluation_draws_the_roc_curve(viewer, page, tmp_path):
+    lines = ["path,aneurysm"]
+    for name, truth in (("vessel_aneurysm", 1), ("vessel", 0)):
+        for n in range(3):  # not the same image three times
+            volume = bytearray((SAMPLES / f"{name}.nii").read_bytes())
+            volume[400 + n] = 1
+            (tmp_path / f"{name}{n}.nii").write_bytes(volume)
+            lines.append(f"{name}{n}.nii,{truth}")
+    table = tmp_path / "test.csv"
+    table.write_text("\n".join(lines) + "\n")
+    page.goto(viewer("--data", table, "--model", "vessel-3d"))
+    page.wait_for_selector(".evaluate:not([disabled])", timeout=WAIT)
+    page.click(".evaluate")
+    page.wait_for_selector(".roc, .error-text", timeout=WAIT)
+    assert not page.is_visible(".error-text"), page.inner_text(".error-text")
+    assert "aneurysm: AUC" in page.inner_text(".roc-box")

@@ -1,0 +1,70 @@
+"""medcnn view: what is started, and what is said if it cannot be."""
+
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from medcnn.cli import app
+
+
+def run(*given):
+    return CliRunner().invoke(app, ["view", *map(str, given)])
+
+
+@pytest.fixture
+def python(tmp_path):
+    """A Python with trame-slicer, which writes down what it is asked for."""
+    told = tmp_path / "told.json"
+    script = tmp_path / "python"
+    script.write_text(
+        f"#!{sys.executable}\n"
+        "import json, os, sys\n"
+        "if sys.argv[1] == '-c': sys.exit(0)\n"
+        f"told = open({str(told)!r}, 'w')\n"
+        "json.dump([sys.argv[1:], os.environ['PYTHONPATH']], told)\n"
+        "sys.exit(7)\n"
+    )
+    script.chmod(0o755)
+    return script, told
+
+
+def test_without_trame_slicer_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["medcnn.cli.view"], "find_spec", lambda _: None)
+    answer = run()
+    assert answer.exit_code == 1
+    assert "this Python has no trame-slicer" in answer.output
+    assert "pip install" in answer.output
+
+
+def test_a_named_python_without_it_is_named(tmp_path):
+    answer = run("--python", "/bin/false")
+    assert answer.exit_code == 1
+    assert "/bin/false has no trame-slicer" in answer.output
+
+
+def test_a_named_python_that_is_none_is_named(tmp_path):
+    answer = run("--python", tmp_path / "none")
+    assert answer.exit_code == 1
+    assert "cannot be started" in answer.output
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path, python):
+    answer = run(tmp_path / "gone.dcm", "--python", python[0])
+    assert answer.exit_code == 1
+    assert "gone.dcm does not exist" in answer.output
+
+
+def test_the_viewer_gets_path_model_and_this_python(tmp_path, python):
+    image = tmp_path / "a.nii"
+    image.touch()
+    script, told = python
+    answer = run(image, "--python", script, "--model", "vessel-3d", "--no-browser")
+    assert answer.exit_code == 7  # the viewer's own
+    command, path = json.loads(told.read_text())
+    assert command[:2] == ["-m", "medcnn_trame"]
+    assert command[command.index("--medcnn-python") + 1] == sys.executable
+    assert command[command.index("--model") + 1] == "vessel-3d"
+    assert command[-2:] == ["--", str(image)]
+    assert "plugins/trame" in path
