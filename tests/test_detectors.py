@@ -23,6 +23,7 @@ from medcnn.detectors import (
 from medcnn.detectors.cells import top_mean
 from medcnn.errors import BundleError, DataError, OutputError, RecipeError
 from medcnn.explanation.shown import shown
+from medcnn.exporting import export
 from medcnn.training.detecting import train_detector
 
 SPEC = DetectorSpec(
@@ -70,7 +71,7 @@ def test_padim_is_the_mahalanobis_distance_at_each_place():
     stack, query = np.stack(seen), places.of(maps(1, seed=9)[0])
     for at in range(places.count):
         cov = np.cov(stack[:, at].T)
-        cov = 0.99 * cov + 0.01 * np.eye(5) * np.trace(cov) / 5
+        cov = 0.9 * cov + 0.1 * np.eye(5) * np.trace(cov) / 5
         away = query[at] - stack[:, at].mean(axis=0)
         expected = np.sqrt(away @ np.linalg.inv(cov) @ away / 5)
         assert found[at] == pytest.approx(expected, rel=1e-3)
@@ -275,6 +276,11 @@ def test_evaluate_measures_it_on_labelled_images(world, tmp_path, medcnn):
         evaluate(
             world / "padim", world / "films" / "cases.csv", split="val", trust="full"
         )
+
+
+def test_a_graph_that_gives_no_score_is_not_exported(world, tmp_path):
+    with pytest.raises(DataError, match="its graph alone gives no score"):
+        export(world / "padim", form="onnx", output=tmp_path / "x")
 
 
 def test_labelled_cases_of_a_site_make_probabilities_of_the_scores(world, tmp_path):

@@ -62,8 +62,8 @@ def train(
     detector: Annotated[
         Literal["padim", "patchcore"] | None,
         typer.Option(
-            help="Learn normal images only, and find what is unlike them; needs "
-            "--init or --weights.",
+            help="Learn normal images only, and find what is unlike them: an anomaly "
+            "score, no probability. Needs --init or --weights.",
             show_default=False,
         ),
     ] = None,

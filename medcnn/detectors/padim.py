@@ -19,7 +19,8 @@ FloatArray = npt.NDArray[Any]
 CHANNELS = 100
 """Channels that are drawn by chance: as in [1], where 100 of 448 do as well as all."""
 
-_SHRINK = 0.01
+_SHRINK = 0.1
+"""Share of the mean variance in each covariance; chosen as docs/detectors.md says."""
 
 
 class Padim:

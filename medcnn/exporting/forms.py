@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from medcnn.bundle import CARD, GRAPH, SPEC, Bundle, open_bundle
 from medcnn.engines.contract import need
-from medcnn.errors import OutputError
+from medcnn.errors import DataError, OutputError
 from medcnn.outputs import cannot_write
 
 __all__ = ["FORMS", "Form", "export"]
@@ -37,10 +37,14 @@ def export(model: str | Path, *, form: Form, output: str | Path) -> Path:
         The folder: the graph, bundle.json, CARD.md and README.txt.
 
     Raises:
+        DataError: If it is a detector, whose answer is not in its graph.
         OutputError: If it is there already or cannot be written.
         MissingDependencyError: If what writes that form is not installed.
     """
     bundle, folder = open_bundle(model), Path(output)
+    if bundle.spec.detector is not None:
+        msg = f"{bundle.spec.name} is a detector: its graph alone gives no score"
+        raise DataError(msg, hint="Use it with medcnn predict, screen or worker.")
     if folder.exists():
         msg = f"{folder} is there already"
         raise OutputError(msg, hint="Choose another --output, or delete it first.")

@@ -45,7 +45,7 @@ Kind = Literal["padim", "patchcore"]
 FEWEST = 20
 """Normal images that training, and the held-out ones, need."""
 
-_TOP: Mapping[str, float] = {"padim": 0.25, "patchcore": 1.0}
+_TOP = 1.0
 """Share of the places whose mean is an image's score. See docs/detectors.md."""
 
 
@@ -185,7 +185,7 @@ def _fit(job: _Job, draft: Bundle, maps: Maps, body: Body) -> tuple[Detector, An
         kind=job.kind,
         grid=places.grid,
         step=places.step,
-        top=_TOP[job.kind],
+        top=_TOP,
         normals=len(table.cases),
         held_out=len(job.part("val", normal=True).cases),
         percentile=job.percentile,

@@ -48,8 +48,7 @@ def detector_card(
         f"curve through two points: 0.5 is the median of {detector.held_out} held-out "
         f"normal images, and {detector.percentile:g} their {share:g}th percentile, "
         f"where a flag begins. Review begins at {point.review:.3f}. An image is as "
-        f"unusual as the mean over the most unusual {100 * detector.top:g} % of "
-        f"{detector.grid} places.",
+        f"unusual as {_mean(detector)}.",
         "",
         "## What it achieves",
         "",
@@ -66,6 +65,14 @@ def detector_card(
         "",
     ]
     return "\n".join(lines).encode()
+
+
+def _mean(detector: DetectorSpec) -> str:
+    """Say which places an image's score is the mean of."""
+    places = f"{' x '.join(map(str, detector.grid))} places"
+    if detector.top == 1:
+        return f"the mean of its {places}"
+    return f"the mean of the most unusual {100 * detector.top:g} % of its {places}"
 
 
 def _measured(spec: BundleSpec) -> list[str]:
