@@ -132,6 +132,13 @@ def test_unknown_verb_or_option_is_wrong_usage():
     assert process("predict").returncode == 2
 
 
+def test_an_address_without_a_cluster_is_wrong_usage(tmp_path):
+    done = process("screen", tmp_path, "-o", tmp_path / "out", "--address", "x:1")
+
+    assert done.returncode == 2
+    assert "--cluster ray" in done.stderr
+
+
 def test_version_is_that_of_the_installed_package_or_says_there_is_none(medcnn):
     done = medcnn("--version")
 

@@ -105,7 +105,7 @@ def test_a_file_system_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr("fsspec.core.url_to_fs", absent)
     with pytest.raises(MissingDependencyError, match="Install s3fs") as caught:
         file_system("s3://bucket")
-    assert caught.value.hint == "pip install fsspec s3fs"
+    assert caught.value.hint == "Add it: pip install fsspec s3fs"
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,9 @@ def file_system(url: str) -> tuple[Any, str]:
         words = {"s3": "s3fs", "gs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
         msg = f"{scheme}:// needs a package that is not installed: {error}"
         needed = f"fsspec {words.get(scheme, '')}".strip()
-        raise MissingDependencyError(msg, hint=f"pip install {needed}") from error
+        raise MissingDependencyError(
+            msg, hint=f"Add it: pip install {needed}"
+        ) from error
     except ValueError as error:
         msg = f"{scheme}:// is no file system that is known: {error}"
         raise ReadError(msg, hint="s3://, gs:// and file:// are.") from error
