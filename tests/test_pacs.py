@@ -19,7 +19,13 @@ from medcnn.errors import DataError
 from medcnn.io.dicom.parse import quiet
 from medcnn.isolation import SafeReader
 from medcnn.pacs import Listener, Spool, State, Station, parse_allowed, parse_peer
-from medcnn.pacs.peers import Allowed, check_exposure, is_loopback, server_tls
+from medcnn.pacs.peers import (
+    Allowed,
+    check_exposure,
+    client_tls,
+    is_loopback,
+    server_tls,
+)
 from medcnn.pacs.sending import send
 from medcnn.pacs.spool import FullError, name_by_hash
 from medcnn.pacs.station import PeerDestination, Settings
@@ -148,19 +154,18 @@ def test_what_was_acknowledged_is_on_disk_as_it_was_sent(tool, tmp_path):
     assert kept.stem == name_by_hash(sent.SOPInstanceUID)
 
 
-def test_the_same_object_again_changes_nothing(models, reader, tool, tmp_path):
+def test_the_same_object_again_has_the_same_results(models, reader, tool, tmp_path):
     (path,) = films(tmp_path / "films", 1)
     with listening(tmp_path / "spool") as (spool, listener), archive() as (kept, port):
         station = station_of(spool, models[2], reader, port)
         for _ in range(2):
             assert storescu(tool, listener.port, path) == 0
             work_off(station)
-        assert len([one for one in kept if one.Modality == "SR"]) == 1
         (entry,) = spool.entries()
-        spool.again(entry.key)  # asked for on purpose: the same object comes again
+        spool.again(entry.key)
         work_off(station)
     reports = [one.SOPInstanceUID for one in kept if one.Modality == "SR"]
-    assert len(reports) == 2
+    assert len(reports) == 3
     assert len(set(reports)) == 1
 
 
@@ -365,3 +370,52 @@ def test_beyond_loopback_it_needs_tls_or_addresses():
 def test_a_wrong_certificate_is_refused(tmp_path):
     with pytest.raises(DataError, match="cannot be used for TLS"):
         server_tls(tmp_path / "no.pem", tmp_path / "no.key", None)
+
+
+def test_what_is_finished_and_old_is_deleted(models, reader, tool, tmp_path):
+    paths = films(tmp_path / "films", 2)
+    with listening(tmp_path / "spool") as (spool, listener):
+        storescu(tool, listener.port, paths[0])
+        work_off(station_of(spool, models[2], reader))
+        storescu(tool, listener.port, paths[1])  # not looked at yet
+
+    assert spool.forget(3600) == 0
+    assert spool.forget(-1) == 1
+    (left,) = spool.entries()
+    assert left.state is State.RECEIVING
+    assert [p.name for p in (tmp_path / "spool" / "received").iterdir()] == [left.key]
+    assert list((tmp_path / "spool" / "results").iterdir()) == []
+
+
+@pytest.fixture
+def certificate(tool, tmp_path):
+    """A certificate of localhost and its key."""
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = [
+        tool("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+        "-days", "2", "-subj", "/CN=localhost", "-addext",
+        "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert,
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    return cert, key
+
+
+def test_with_tls_only_who_has_a_certificate_may_send(certificate, tmp_path):
+    cert, key = certificate
+    film = pydicom.dcmread(films(tmp_path / "films", 1)[0])
+    server = server_tls(cert, key, cert)
+    with listening(tmp_path / "spool", tls=server) as (spool, listener):
+        for tls in (None, client_tls(cert, None, None)):
+            assert not associate_by(listener.port, tls).is_established
+        link = associate_by(listener.port, client_tls(cert, cert, key))
+        assert link.send_c_store(film).Status == 0
+        link.release()
+        assert len(spool.entries()) == 1
+
+
+def associate_by(port, tls):
+    entity = AE("SENDER")
+    entity.acse_timeout = entity.network_timeout = 5
+    entity.add_requested_context(ComputedRadiographyImageStorage)
+    secured = None if tls is None else (tls, "localhost")
+    return entity.associate("127.0.0.1", port, ae_title="MEDCNN", tls_args=secured)

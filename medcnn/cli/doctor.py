@@ -21,10 +21,13 @@ _PARTS = {
     "samples": ("pydicom-data",),
     "slides": ("tifffile",),
     "serve": ("fastapi", "uvicorn"),
+    "archives": ("pynetdicom", "dicomweb-client"),
     "report": ("jinja2", "markdown-it-py", "matplotlib", "rich", "typer"),
 }
 _EXTRAS = {
     "captum": "explain",
+    "dicomweb-client": "dicomweb",
+    "pynetdicom": "dicomweb",
     "onnxruntime": "onnxruntime",
     "pydicom-data": "samples",
     "tifffile": "slides",

@@ -13,11 +13,11 @@ from medcnn.cli.open_model import open_model
 from medcnn.cli.options import Device, Engine, Model, OutputFolder, Quiet
 
 if TYPE_CHECKING:
-    from medcnn.pacs import Listener, Station
+    from medcnn.pacs import Listener, Spool, Station
 
 __all__ = ["listen"]
 
-_IDLE_S = 0.5
+_IDLE_S, _TIDY_S = 0.5, 600.0
 
 
 def listen(
@@ -70,6 +70,10 @@ def listen(
     queue: Annotated[
         int, typer.Option(min=1, help="Most series that wait; more are refused.")
     ] = 1000,
+    keep_days: Annotated[
+        float,
+        typer.Option(min=0, help="Days until a finished series is deleted here."),
+    ] = 30.0,
     max_object_gb: Annotated[
         float, typer.Option(min=0.001, help="Largest object.")
     ] = 4.0,
@@ -120,18 +124,22 @@ def listen(
             most_bytes=round(max_object_gb * (1 << 30)),
         ) as listener:
             _announce(listener, ae_title, host)
-            _work(station)
+            _work(station, spool, keep_days * 86400)
 
 
-def _work(station: "Station") -> None:
-    """Do what waits, until a signal ends it."""
+def _work(station: "Station", spool: "Spool", keep_s: float) -> None:
+    """Do what waits, and tidy up now and then, until a signal ends it."""
     import time
 
     from medcnn.errors import OutputError
 
+    tidied = 0.0
     while True:
         try:
             busy = station.step()
+            if not busy and time.monotonic() - tidied > _TIDY_S:
+                tidied = time.monotonic()
+                spool.forget(keep_s)
         except OutputError as error:
             say(str(error))
             busy = False

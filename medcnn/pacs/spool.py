@@ -105,7 +105,8 @@ class Spool:
             file: Where it is now.
 
         Returns:
-            Whether it is new; the same object again changes nothing.
+            Whether it is new. The same object again asks for its results again: those
+            that were made are sent once more, and what was not made is tried.
 
         Raises:
             FullError: If too many series wait or the disk is nearly full.
@@ -118,6 +119,7 @@ class Spool:
                 self._check_room(database)
             place = self.received(key) / f"{name_by_hash(sop_uid)}.dcm"
             if is_known and place.is_file() and _same(place, file):
+                self._ask_again(database, key, State(is_known))
                 return False
             make_folder(place.parent)
             with file.open("rb") as source, whole_file(place) as target:
@@ -130,7 +132,27 @@ class Spool:
     def again(self, key: str) -> None:
         """Ask for a series to be screened again."""
         with self._open() as database:
-            self._set(database, key, State.RECEIVING, 0.0)
+            self._set(database, key, State.RECEIVING, time.time())
+
+    def forget(self, older_s: float) -> int:
+        """Delete what is finished and so old; return how many series that were.
+
+        Args:
+            older_s: Seconds since the last object of a series came.
+        """
+        query = (
+            "select key from series where state in ('done', 'skipped', 'failed')"
+            " and changed < ?"
+        )
+        with self._lock, self._open() as database, database.told():
+            rows = database.link.execute(query, (time.time() - older_s,)).fetchall()
+            for (
+                key,
+            ) in rows:  # files first: what is left of a killed run is found again
+                shutil.rmtree(self.results(key), ignore_errors=True)
+                shutil.rmtree(self.received(key), ignore_errors=True)
+                database.link.execute("delete from series where key = ?", (key,))
+        return len(rows)
 
     def waiting(self, quiet_s: float) -> list[Entry]:
         """Return the series that have something to be done now, the oldest first.
@@ -198,6 +220,14 @@ class Spool:
         command = "replace into series values (?, ?, ?, 0, 0, '')"
         with database.told():
             database.link.execute(command, (key, state, changed))
+
+    def _ask_again(self, database: Database, key: str, state: State) -> None:
+        """Let a finished series be answered once more."""
+        if state in _UNFINISHED:
+            return
+        is_made = state is State.DONE and any(self.results(key).glob("*.dcm"))
+        again = State.MADE if is_made else State.RECEIVING
+        self._set(database, key, again, time.time())
 
     def _check_room(self, database: Database) -> None:
         """Refuse what there is no room for.
