@@ -1,5 +1,7 @@
 """The listener with dcmtk's programs and pynetdicom's on the other side."""
 
+import gc
+import logging
 import shutil
 import subprocess
 import tempfile
@@ -34,6 +36,15 @@ from medcnn.pacs.station import PeerDestination, Settings
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
+
+
+@pytest.fixture(autouse=True)
+def _sockets_that_pynetdicom_leaves():
+    """Collect them while the filter above holds; its log would keep them."""
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
+    yield
+    gc.collect()
+
 
 SENDER = (Allowed("SENDER", None),)
 RESULTS = ("1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.7")

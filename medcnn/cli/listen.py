@@ -1,6 +1,7 @@
 """medcnn listen: screen what arrives over DICOM, and send results to a peer."""
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -99,6 +100,8 @@ def listen(
     from medcnn.pacs.station import Settings
     from medcnn.screening.lock import FolderLock
 
+    # it would print what senders say, and that may name patients
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
     allowed = tuple(parse_allowed(one) for one in allow or ())
     check_exposure(host, allowed, has_tls=tls_cert is not None)
     tls = _tls(tls_cert, tls_key, tls_ca)

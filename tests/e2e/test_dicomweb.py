@@ -17,7 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dicom_cases import explained, items, tiny_models
 from orthancs import Orthanc
-from test_pacs import films
+from test_pacs import (
+    _sockets_that_pynetdicom_leaves,  # noqa: F401 - used by every test
+    films,
+)
 
 from medcnn.errors import ArchiveError
 from medcnn.pacs.web import WebArchive, base_url, parse_query

@@ -15,7 +15,12 @@ from pynetdicom import AE, evt
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dicom_cases import tiny_models
-from test_pacs import RESULTS, films, storescu
+from test_pacs import (
+    RESULTS,
+    _sockets_that_pynetdicom_leaves,  # noqa: F401 - used by every test
+    films,
+    storescu,
+)
 
 pytestmark = [
     pytest.mark.slow,

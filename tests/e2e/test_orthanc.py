@@ -17,7 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dicom_cases import items, tiny_models
 from orthancs import Orthanc, free_port
-from test_pacs import films
+from test_pacs import (
+    _sockets_that_pynetdicom_leaves,  # noqa: F401 - used by every test
+    films,
+)
 
 import medcnn as package
 
