@@ -23,17 +23,17 @@ import ctypes, os, signal, sys, time
 import numpy as np
 from medcnn.screening import reader
 load = reader.load
-def hostile(path):
+def hostile(path, **options):
     name = path.name
     if "segv" in name: ctypes.string_at(0)
     if "exit" in name: os._exit(7)
     if "kill" in name: os.kill(os.getpid(), signal.SIGKILL)
     if "hang" in name: time.sleep(1000)
     if "bomb" in name: np.ones(1 << 33, np.uint8)
-    if "deep" in name: hostile(path)
+    if "deep" in name: hostile(path, **options)
     if "raise" in name: raise ValueError("Doe^John")
     if "print" in name: print("noise" * 5000); os.write(1, b"noise" * 5000)
-    return load(path)
+    return load(path, **options)
 reader.load = hostile
 from medcnn.isolation.worker import main
 main()
@@ -141,10 +141,10 @@ def test_readers_load_neither_torch_nor_an_engine(model, tmp_path, monkeypatch):
     program = (
         "import sys; from medcnn.screening import reader\n"
         "load = reader.load\n"
-        "def watch(path):\n"
+        "def watch(path, **options):\n"
         "    heavy = {'torch', 'monai', 'openvino', 'onnxruntime', 'jinja2'}\n"
         "    assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-        "    return load(path)\n"
+        "    return load(path, **options)\n"
         "reader.load = watch\n"
         "from medcnn.isolation.worker import main; main()"
     )
