@@ -30,6 +30,7 @@ import medcnn
 from medcnn.dataset import Case, read_cases
 from medcnn.errors import UndefinedMetricError
 from medcnn.gate import look_at_facts, look_at_features, look_at_pattern
+from medcnn.gate.pattern import cells_of
 from medcnn.image import Image
 from medcnn.metrics.cluster import clustered_ci
 from medcnn.model import Model
@@ -79,7 +80,12 @@ def main() -> None:
     cases = read_cases(given.table, labels=gate.model.labels[:1])
     gate.learn(cases.part("train").cases)
     kinds = [gate.look(*one) for one in every_kind(cases.part("val").cases, given.data)]
-    text = "\n".join(report(gate, kinds))
+    adults = [x for x in cases.part("val").cases if x.attributes["site"] == "nih"]
+    share = 100 * gate.mirrored(loaded(adults))
+    told = (
+        f"{share:.0f} % of the adults' films are more like the pattern's mirror image."
+    )
+    text = "\n".join([*report(gate, kinds), "", told])
     print(text)
     if given.write is not None:
         write_between(given.write, text)
@@ -215,6 +221,14 @@ class Gate:
         near = _unit(features) @ self._known.T
         kth = np.partition(near, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS]
         return np.asarray(np.sqrt(np.maximum(2 - 2 * kth, 0)))
+
+    def mirrored(self, found: Iterable[Found]) -> float:
+        """Return the share of films more like the mirrored pattern than like it."""
+        rows = np.array(self.rules.pattern).reshape(8, 8)
+        difference = (rows - rows[:, ::-1]).ravel()
+        prepare = self.model.spec.preprocessing.apply
+        cells = [cells_of(prepare(image).tensor) for image, _ in found]
+        return float(np.mean([x @ difference < 0 for x in cells if x is not None]))
 
     def _features(self, name: str, make: Callable[[], Iterable[Found]]) -> Any:
         """Run the gate's looks and the network over a kind, or remember it."""
