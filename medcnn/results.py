@@ -149,7 +149,9 @@ class Heatmap:
             around = np.ones([2 - n % 2 for n in self.array.shape])
             highest = np.argwhere(around) + low
         else:
-            highest = np.argwhere(self.array == most)
+            hot = self.array == most
+            along = hot.flags.c_contiguous  # looked through as it lies in memory
+            highest = np.argwhere(hot) if along else np.argwhere(hot.T)[:, ::-1]
         affine = np.eye(4) if self.geometry is None else self.geometry.affine
         places = highest @ affine[:3, :3].T
         far = np.linalg.norm(places - places.mean(axis=0), axis=1)

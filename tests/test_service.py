@@ -150,7 +150,7 @@ def test_a_heatmap_lies_on_the_oblique_grid_of_its_image(service):
     (one,) = service.classify(image, "own/volumes").heatmaps
 
     assert one.heatmap.geometry.same_grid(image.geometry)
-    facts = one.to_json()
+    facts = one.facts
     peak = np.array([*facts["peak"], 1])
     np.testing.assert_allclose(facts["peak_ras"], (OBLIQUE @ peak)[:3])
     assert one.heatmap.array[tuple(facts["peak"])] == one.heatmap.array.max()

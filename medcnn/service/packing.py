@@ -46,7 +46,7 @@ def pack_image(image: Image) -> bytes:
 def pack_heatmaps(heatmaps: Sequence[HeatmapFacts]) -> bytes:
     """Return heatmaps of one image as .npz, axes ijk."""
     arrays = {f"heatmap_{n}": one.heatmap.array for n, one in enumerate(heatmaps)}
-    info = {"heatmaps": [one.to_json() for one in heatmaps]}
+    info = {"heatmaps": [one.facts for one in heatmaps]}
     grid = heatmaps[0].heatmap.geometry if heatmaps else None
     return _pack(arrays, grid, info)
 

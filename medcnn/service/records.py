@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from medcnn.explanation.shown import Window
@@ -22,8 +23,9 @@ class HeatmapFacts:
     heatmap: Heatmap
     window: Window
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values, without the voxels."""
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """All of it as JSON values, without the voxels."""
         of, peak = self.heatmap, self.heatmap.peak
         grid = of.geometry
         return {
@@ -97,7 +99,7 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, without the voxels of heatmaps."""
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        facts["heatmaps"] = [one.to_json() for one in self.heatmaps]
+        facts["heatmaps"] = [one.facts for one in self.heatmaps]
         facts["warnings"] = list(self.warnings)
         head = {"kind": "classify", "labels": list(self.labels), "label": self.label}
         return head | facts

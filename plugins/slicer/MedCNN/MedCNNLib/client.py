@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from urllib.parse import quote, urlencode, urlsplit
@@ -389,20 +390,9 @@ class Client:
     def image(self, image_id: str) -> Image:
         """Return an image that the worker keeps."""
         raw = self.ask_bytes("GET", f"/v1/images/{quote(image_id)}/array")
-        with _npz(raw) as arrays:
-            info = _info(arrays)
-            affine = arrays["affine"] if "affine" in arrays.files else None
-            return Image(
-                arrays["array"],
-                affine,
-                axes=info["axes"],
-                name=info["name"],
-                unit=info["unit"],
-                modality=info["modality"],
-                facts=info["facts"],
-                warnings=info["warnings"],
-                id=image_id,
-            )
+        arrays = _arrays(raw)
+        info = json.loads(arrays["info"].tobytes())
+        return Image(arrays["array"], arrays.get("affine"), id=image_id, **info)
 
     def forget(self, image_id: str) -> None:
         """Tell the worker that an image is not needed any more."""
@@ -567,11 +557,10 @@ class Client:
         maps: dict[str, Heatmap] = {}
         if facts["heatmaps"]:
             raw = self.ask_bytes("GET", f"/v1/jobs/{quote(job.id)}/heatmaps")
-            with _npz(raw) as arrays:
-                affine = arrays["affine"] if "affine" in arrays.files else None
-                for number, one in enumerate(facts["heatmaps"]):
-                    array = arrays[f"heatmap_{number}"]
-                    maps[one["label"]] = Heatmap(array, affine, one)
+            arrays = _arrays(raw)
+            for number, one in enumerate(facts["heatmaps"]):
+                array = arrays[f"heatmap_{number}"]
+                maps[one["label"]] = Heatmap(array, arrays.get("affine"), one)
         return Result(facts, maps)
 
     # -------------------------------------------------------------- HTTP
@@ -916,13 +905,27 @@ def _write_npz(image: Image, file: Any) -> None:
     file.seek(0)
 
 
-def _npz(raw: bytes) -> Any:
-    return np.load(io.BytesIO(raw), allow_pickle=False)
+def _arrays(raw: bytes) -> dict[str, Any]:
+    """Return the arrays of an .npz by name, quicker than numpy.load does.
 
-
-def _info(arrays: Any) -> Facts:
-    info: Facts = json.loads(arrays["info"].tobytes())
-    return info
+    Raises:
+        WorkerError: If it is broken.
+    """
+    found: dict[str, Any] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            for name in archive.namelist():
+                content = archive.read(name)
+                file = io.BytesIO(content)
+                np.lib.format.read_magic(file)
+                shape, is_fortran, kind = np.lib.format.read_array_header_1_0(file)
+                flat = np.frombuffer(bytearray(content), kind, offset=file.tell())
+                order: Any = "F" if is_fortran else "C"
+                found[name[:-4]] = flat.reshape(shape, order=order)
+    except (zipfile.BadZipFile, ValueError) as error:
+        message = "What the worker sent is broken."
+        raise WorkerError(message, "Ask again.", "connection") from error
+    return found
 
 
 def _length(body: Any) -> int:
