@@ -44,7 +44,8 @@ test-slicer: .venv-test/installed .venv-slicer/installed
 
 test-trame: .venv-test/installed .venv-trame/installed
 	.venv-trame/bin/python -m pytest --junit-xml=.pytest_cache/$@.xml plugins/trame/tests \
-		plugins/slicer/tests/test_volumes.py plugins/slicer/tests/test_heat.py plugins/slicer/tests/test_charts.py
+		plugins/slicer/tests/test_volumes.py plugins/slicer/tests/test_heat.py plugins/slicer/tests/test_charts.py \
+		plugins/slicer/tests/test_contract.py
 
 # The worker runs in .venv-test; a window needs a screen, or xvfb's.
 test-napari: .venv-test/installed .venv-napari/installed
