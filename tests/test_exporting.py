@@ -12,8 +12,10 @@ import medcnn
 from medcnn.bundle import OperatingPoint, open_bundle
 from medcnn.engines import open_engine
 from medcnn.engines.openvino import _core as core
+from medcnn.engines.openvino import read_graph
 from medcnn.errors import BundleError, DataError, EngineError, OutputError
 from medcnn.exporting import int8
+from medcnn.exporting.rounding import _first_and_last
 from medcnn.exporting.thresholds import moved_threshold
 from medcnn.image import Image
 from medcnn.worklist import read_run, read_worklist
@@ -190,3 +192,10 @@ def test_a_bundle_whose_8_bit_points_are_for_others_is_refused(rounded):
     spec = rounded.bundle.spec.model_dump() | {"int8": wrong.model_dump()}
     with pytest.raises(ValueError, match="at 8 bits are not for its labels"):
         type(rounded.bundle.spec).model_validate(spec)
+
+
+def test_the_first_and_the_last_layer_keep_full_precision():
+    graph = read_graph(open_bundle("chest-xray"))
+    first, last = _first_and_last(graph)
+    assert "stem" in first
+    assert "head" in last

@@ -19,6 +19,10 @@ from medcnn.model import Model
 
 __all__ = ["rounded_files", "trial"]
 
+_LAYERS = {"Convolution", "GroupConvolution", "MatMul"}
+_FEWEST = 4
+"""Layers below which all are rounded; else there might be nothing left to round."""
+
 
 def rounded_files(
     bundle: Bundle, tensors: Sequence[npt.NDArray[np.float32]]
@@ -26,7 +30,9 @@ def rounded_files(
     """Return the files of a bundle's network at 8 bits.
 
     Weights are rounded channel by channel, what flows between layers by the ranges
-    that it has on `tensors`; the biases are corrected for the mean error.
+    that it has on `tensors`; the biases are corrected for the mean error. The first
+    and the last layer keep full precision: they see the image and make the score, and
+    are a small part of the work.
 
     Args:
         bundle: Whose network.
@@ -39,17 +45,29 @@ def rounded_files(
         nncf: Any = need("nncf", package="NNCF", install="medcnn-imaging[int8]")
         library: Any = need("openvino", package="openvino", install="openvino")
         data = nncf.Dataset([tensor[None] for tensor in tensors])
+        full = read_graph(bundle)
         graph = nncf.quantize(
-            read_graph(bundle),
+            full,
             data,
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(tensors),
+            ignored_scope=nncf.IgnoredScope(names=_first_and_last(full)),
         )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / INT8
             library.save_model(graph, path, compress_to_fp16=False)
             del graph
             return {n: (path.parent / n).read_bytes() for n in (INT8, INT8_WEIGHTS)}
+
+
+def _first_and_last(graph: Any) -> list[str]:
+    """Return the names of a graph's first and last layer; none if it has but a few."""
+    layers = [
+        operation.get_friendly_name()
+        for operation in graph.get_ordered_ops()
+        if operation.get_type_name() in _LAYERS
+    ]
+    return [layers[0], layers[-1]] if len(layers) >= _FEWEST else []
 
 
 def trial(bundle: Bundle, files: dict[str, bytes]) -> Model:
