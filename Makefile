@@ -43,9 +43,9 @@ test-slicer: .venv-test/installed .venv-slicer/installed
 	.venv-slicer/bin/python -m pytest --junit-xml=.pytest_cache/$@.xml plugins/slicer/tests
 
 test-trame: .venv-test/installed .venv-trame/installed
-	.venv-trame/bin/python -m pytest --junit-xml=.pytest_cache/$@.xml plugins/trame/tests \
-		plugins/slicer/tests/test_volumes.py plugins/slicer/tests/test_heat.py plugins/slicer/tests/test_charts.py \
-		plugins/slicer/tests/test_contract.py
+	.venv-trame/bin/python -m pytest --junit-xml=.pytest_cache/$@-scene.xml \
+		$(addprefix plugins/slicer/tests/test_,volumes.py heat.py charts.py contract.py)
+	.venv-trame/bin/python -m pytest --junit-xml=.pytest_cache/$@.xml plugins/trame/tests
 
 # The worker runs in .venv-test; a window needs a screen, or xvfb's.
 test-napari: .venv-test/installed .venv-napari/installed

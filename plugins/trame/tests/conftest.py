@@ -12,7 +12,6 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PLUGINS = ROOT / "plugins"
-SAMPLES = ROOT / "sample_data"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 sys.path[:0] = [str(PLUGINS / "trame"), str(PLUGINS / "slicer/MedCNN")]

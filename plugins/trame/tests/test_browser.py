@@ -1,13 +1,14 @@
 """What a user sees in a real browser, with a real worker and shipped models."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from conftest import SAMPLES
 from PIL import Image
 
+SAMPLES = Path(__file__).parents[3] / "sample_data"
 WAIT = 90_000
 
 
