@@ -415,6 +415,33 @@ def test_a_model_trained_by_the_worker_is_listed_classifies_and_is_measured(tmp_
     assert report.read_bytes().lower().startswith(b"<!doctype html>")
 
 
+def children_of(worker):
+    every = psutil.Process(worker.pid).children(recursive=True)
+    return [one for one in every if "medcnn.service.child" in " ".join(one.cmdline())]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["evaluate", "plan", "train"])
+def test_what_runs_in_a_child_is_cancelled_and_leaves_no_process(
+    worker, phantoms, kind
+):
+    given = {
+        "evaluate": {"model": "own/films"},
+        "plan": {},
+        "train": {"name": "never"},
+    }[kind]
+    job = worker.submit(kind, data=str(phantoms), **given)
+    until = time.monotonic() + 20
+    while not children_of(worker) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert children_of(worker)
+
+    job.cancel()
+    assert job.wait(timeout=20).state == "cancelled"
+    assert job.facts["error"]["kind"] == "stopped"
+    assert not children_of(worker)
+
+
 # ------------------------------------------------------------------ start and end
 
 
@@ -444,6 +471,20 @@ def test_a_worker_ends_within_five_seconds_of_its_viewers_death(models, tmp_path
     while psutil.pid_exists(pid) and time.monotonic() < until:
         time.sleep(0.05)
     assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_killed_worker_takes_its_child_along(models, phantoms):
+    with Worker(models=models, folders=[phantoms], device="cpu") as worker:
+        worker.submit_plan(phantoms)
+        until = time.monotonic() + 20
+        while not (started := children_of(worker)) and time.monotonic() < until:
+            time.sleep(0.02)
+        os.kill(worker.pid, signal.SIGKILL)
+        gone, alive = psutil.wait_procs(started, timeout=20)
+    assert gone
+    assert not alive
 
 
 def test_a_viewer_need_not_wait_for_the_start(models):
