@@ -86,6 +86,8 @@ def measure(side: str, films: Path, model: str, rounds: int) -> Speed:
     for _ in range(rounds):
         first, _ = _run(side, four, model)
         seconds, peak = _run(side, films, model)
+        if seconds <= first:
+            sys.exit(f"{len(every)} films of {side} are too few to tell its speed")
         found.append(Speed((len(every) - _FIRST) / (seconds - first), first, peak))
     return Speed(
         *(statistics.median(getattr(s, n) for s in found) for n in vars(found[0]))
