@@ -14,7 +14,7 @@ from MedCNNLib.classify_panel import ClassifyPanel
 from MedCNNLib.client import Job, Result, Worker
 from MedCNNLib.environment import find_python
 from MedCNNLib.evaluate_panel import EvaluatePanel
-from MedCNNLib.findings import add_heatmaps
+from MedCNNLib.findings import add_heatmaps, labels_to_ask
 from MedCNNLib.places import peak_ras
 from MedCNNLib.python_panel import PythonPanel
 from MedCNNLib.session import Session, Task
@@ -260,7 +260,7 @@ class MedCNNLogic(ScriptedLoadableModuleLogic):
 
         def submit(client: Worker) -> Job:
             sent = client.upload_file(file) if file else image
-            choices = {"method": method, "labels": ["all"]}
+            choices = {"method": method, "labels": labels_to_ask(image.shape)}
             return client.submit_classify(sent, model, **choices)
 
         return Task(_("Classifying ..."), submit, lambda job: done(job.result()))
@@ -283,7 +283,8 @@ class MedCNNLogic(ScriptedLoadableModuleLogic):
         """
         image = image_of(volume)
         with Worker(python or find_python() or None) as worker:
-            result = worker.classify(image, model, labels=["all"])
+            labels = labels_to_ask(image.shape)
+            result = worker.classify(image, model, labels=labels)
         add_heatmaps(volume, result, opacity=opacity)
         return result
 

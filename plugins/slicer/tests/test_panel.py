@@ -13,6 +13,7 @@ import workers
 standin = pytest.importorskip("standin", reason="PySide6 is not installed here")
 
 from MedCNNLib.client import WorkerError
+from MedCNNLib.findings import labels_to_ask
 from MedCNNLib.session import Session
 
 MODULE = Path(__file__).parents[1] / "MedCNN"
@@ -141,6 +142,11 @@ def test_the_volume_is_sent_with_its_places(panel, volume):
     assert np.allclose(image.affine, GRID)
     assert image.shape == (5, 7, 4)
     assert choices == {"method": "auto", "labels": ["all"]}
+
+
+def test_a_large_volume_gets_one_heatmap():
+    assert labels_to_ask((512, 512, 16)) == ["all"]
+    assert labels_to_ask((512, 512, 17)) is None
 
 
 def test_a_detector_s_number_is_called_a_score(panel, worker):

@@ -13,7 +13,7 @@ from typing import Any
 
 from MedCNNLib.client import Image, Result, Worker, WorkerError
 from MedCNNLib.errors import ViewerError
-from MedCNNLib.findings import answer_columns
+from MedCNNLib.findings import answer_columns, labels_to_ask
 from trame.app import TrameApp
 from trame_slicer import module as trame_slicer_module
 
@@ -39,7 +39,7 @@ class Viewer(TrameApp):
         self.server.enable_module(trame_slicer_module)
         self._given = given
         self._worker: Worker | None = None
-        self._image_id = ""
+        self._image_id, self._shape = "", (0, 0, 0)
         self._stop = threading.Event()
         self._windows: dict[str, tuple[float, float, str]] = {}
         self.state.update(START | {"evaluate_path": given.data_folder})
@@ -65,7 +65,7 @@ class Viewer(TrameApp):
         model = self.state.model
 
         def ask() -> Result:
-            choices = {"labels": ["all"], "cancel": self._stop}
+            choices = {"labels": labels_to_ask(self._shape), "cancel": self._stop}
             return self._worker.classify(self._image_id, model, **choices)
 
         await self._do("Classifying ...", ask, self._answered)
@@ -160,7 +160,7 @@ class Viewer(TrameApp):
 
     def _opened(self, image: Image) -> None:
         self.stage.show_image(image)
-        self._image_id = image.id
+        self._image_id, self._shape = image.id, image.shape
         shape = " x ".join(map(str, image.shape))
         about = [image.modality or "", shape, *image.warnings]
         self.state.image_words = ", ".join(part for part in about if part)

@@ -1,5 +1,6 @@
 """A model's answer put into the scene: a table, and heatmaps over the image."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,29 @@ from MedCNNLib.client import Heatmap, Result
 from MedCNNLib.heat import Scale, lay_over, show_as_heat
 from MedCNNLib.volumes import image_from_node, node_from_image
 
-__all__ = ["add_evaluation", "add_heatmaps", "answer_columns", "scale_of", "summary"]
+__all__ = [
+    "add_evaluation",
+    "add_heatmaps",
+    "answer_columns",
+    "labels_to_ask",
+    "scale_of",
+    "summary",
+]
+
+_ALL_UP_TO = 2**22
+"""Voxels of an image that gets a heatmap of every label: 16 MB each."""
 
 _LABEL = "MedCNN.Label"
 _LOW, _HIGH = "MedCNN.WindowLow", "MedCNN.WindowHigh"
 _BANDS = {"flag": "flag", "review": "review", "no-flag": "no flag"}
+
+
+def labels_to_ask(shape: tuple[int, ...]) -> list[str] | None:
+    """Return whose heatmaps to ask for: all; of large volumes the main label's (None).
+
+    A heatmap is as large as its image, and is fetched in one piece.
+    """
+    return ["all"] if math.prod(shape) <= _ALL_UP_TO else None
 
 
 def answer_columns(result: Result) -> dict[str, list[Any]]:
