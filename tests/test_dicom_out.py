@@ -77,7 +77,7 @@ def test_dcmtk_reads_probabilities_and_references(cases, kind, tool, tmp_path):
 
     for label, probability in made.case.prediction.probabilities.items():
         assert f'"{label}"' in said
-        assert f'NUM:(,,"Probability")="{probability:.6g}' in said
+        assert f'NUM:(,,"Probability of {label}")="{probability:.6g}' in said
     for result in made.results.values():
         dump = [tool("dcmdump", "dcmtk"), saved(result, tmp_path)]
         assert subprocess.run(dump, check=False, capture_output=True).returncode == 0
@@ -330,8 +330,10 @@ def test_one_pixel_is_a_region_and_nothing_is_none():
     levels[2, 3, 0] = 1
     outline = hottest_region(levels, (2, 3, 0)).outline
     assert cv2.contourArea(outline.astype(np.float32)) == 1
-    whole = whole_slice((5, 6, 1), 0).outline
-    assert cv2.contourArea(whole.astype(np.float32)) == 30
+    for start in (0, 0.25):
+        whole = whole_slice((5, 6, 1), 0, start=start).outline
+        assert cv2.contourArea(whole.astype(np.float32)) == 30
+        assert whole[0].tolist() == whole[-1].tolist() == [0, 6 * start]
 
 
 def test_explain_writes_dicom_and_says_which_files(medcnn, cases, models, tmp_path):
@@ -389,4 +391,5 @@ def test_a_detectors_number_is_not_called_a_probability(cases):
         number.ConceptNameCodeSequence[0].CodeMeaning
         for number in items(result.dataset, "NUM")
     }
-    assert names == {"Anomaly score, no probability of disease"}
+    labels = case.prediction.probabilities
+    assert names == {f"Anomaly score (no probability) of {label}" for label in labels}

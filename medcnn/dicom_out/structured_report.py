@@ -48,7 +48,7 @@ _RESULTS = {
 _RESULT = private("result", "Result at the model's operating points")
 _SALIENCY = Code(value="130404", scheme="DCM", meaning="Saliency")
 _NOT_TO_BE_USED = private("out-of-scope", "Out of scope: no result, do not use")
-_ANOMALY_SCORE = private("anomaly-score", "Anomaly score, no probability of disease")
+_ANOMALY_SCORE = private("anomaly-score", "Anomaly score (no probability)")
 _SCOPE = private("scope", "Scope of the model")
 _DECIMALS = 6
 
@@ -90,7 +90,9 @@ def structured_report(case: Case, series_uid: str, sop_uid: str) -> Dataset:
 def _group(case: Case, label: str) -> PlanarROIMeasurementsAndQualitativeEvaluations:
     """Return a label's measurement group."""
     mapped = case.map_of(label)
-    region = _region(case, mapped)
+    labels = list(case.prediction.probabilities)
+    start = labels.index(label) / (len(labels) + 1)
+    region = _region(case, mapped, start)
     band = case.band(label)
     finding = case.codes.finding(label)
     site = case.codes.site(label)
@@ -102,7 +104,10 @@ def _group(case: Case, label: str) -> PlanarROIMeasurementsAndQualitativeEvaluat
     else:
         probability = round(case.prediction.probabilities[label], _DECIMALS)
         is_score = case.prediction.kind == "anomaly score"
-        name = concept(_ANOMALY_SCORE if is_score else case.codes.probability)
+        code = _ANOMALY_SCORE if is_score else case.codes.probability
+        # viewers show a number's meaning and not its group's finding
+        meaning = f"{code.meaning} of {finding.meaning}"[:64]
+        name = concept(code.model_copy(update={"meaning": meaning}))
         measurements.append(Measurement(name, probability, known.UCUM.NoUnits))
     return PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
@@ -118,13 +123,13 @@ def _group(case: Case, label: str) -> PlanarROIMeasurementsAndQualitativeEvaluat
     )
 
 
-def _region(case: Case, mapped: Mapped | None) -> Region:
+def _region(case: Case, mapped: Mapped | None, start: float) -> Region:
     """Return where the map is hottest, or the whole of the middle slice."""
     if mapped is not None and not case.prediction.out_of_scope:
         region = hottest_region(mapped.levels, mapped.heatmap.peak)
         if region is not None and case.source.plane(region.k) is not None:
             return region
-    return whole_slice(case.image.shape, case.image.shape[2] // 2)
+    return whole_slice(case.image.shape, case.image.shape[2] // 2, start=start)
 
 
 def _image_region(case: Case, region: Region) -> ImageRegion:
