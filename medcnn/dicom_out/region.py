@@ -65,19 +65,10 @@ def hottest_region(
     return Region(k, _closed(outline.astype(np.float64)), is_hot=True)
 
 
-def whole_slice(shape: tuple[int, int, int], k: int, *, start: float = 0.0) -> Region:
-    """Return the outline of a whole slice.
-
-    Args:
-        shape: (I, J, K) of the volume.
-        k: Which slice.
-        start: Where on the left edge the outline begins, from 0 (top) to 1: viewers
-            write there, and several outlines should not be written over each other.
-    """
+def whole_slice(shape: tuple[int, int, int], k: int) -> Region:
+    """Return the outline of a whole slice."""
     columns, rows, _ = shape
     corners = [(0, 0), (columns, 0), (columns, rows), (0, rows)]
-    if start > 0:
-        corners = [(0, start * rows), *corners]
     return Region(k, _closed(np.array(corners, np.float64)), is_hot=False)
 
 

@@ -90,9 +90,7 @@ def structured_report(case: Case, series_uid: str, sop_uid: str) -> Dataset:
 def _group(case: Case, label: str) -> PlanarROIMeasurementsAndQualitativeEvaluations:
     """Return a label's measurement group."""
     mapped = case.map_of(label)
-    labels = list(case.prediction.probabilities)
-    start = labels.index(label) / (len(labels) + 1)
-    region = _region(case, mapped, start)
+    region = _region(case, mapped)
     band = case.band(label)
     finding = case.codes.finding(label)
     site = case.codes.site(label)
@@ -123,13 +121,13 @@ def _group(case: Case, label: str) -> PlanarROIMeasurementsAndQualitativeEvaluat
     )
 
 
-def _region(case: Case, mapped: Mapped | None, start: float) -> Region:
+def _region(case: Case, mapped: Mapped | None) -> Region:
     """Return where the map is hottest, or the whole of the middle slice."""
     if mapped is not None and not case.prediction.out_of_scope:
         region = hottest_region(mapped.levels, mapped.heatmap.peak)
         if region is not None and case.source.plane(region.k) is not None:
             return region
-    return whole_slice(case.image.shape, case.image.shape[2] // 2, start=start)
+    return whole_slice(case.image.shape, case.image.shape[2] // 2)
 
 
 def _image_region(case: Case, region: Region) -> ImageRegion:
