@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from medcnn.cli import app
 
+LISTED = "os.listdir(os.environ['PYTHONPATH'])"
+
 
 def run(*given):
     return CliRunner().invoke(app, ["view", *map(str, given)])
@@ -68,3 +70,18 @@ def test_the_viewer_gets_path_model_and_this_python(tmp_path, python):
     assert command[command.index("--model") + 1] == "vessel-3d"
     assert command[-2:] == ["--", str(image)]
     assert "plugins/trame" in path
+
+
+def test_installed_it_shows_another_python_the_viewer_alone(python, monkeypatch):
+    view = sys.modules["medcnn.cli.view"]
+    plugins = view._PLUGINS
+    monkeypatch.syspath_prepend(plugins / "trame")
+    monkeypatch.syspath_prepend(plugins / "slicer/MedCNN")
+    monkeypatch.setattr(view, "_PLUGINS", plugins / "not there")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    script, told = python
+    text = script.read_text()
+    script.write_text(text.replace("os.environ['PYTHONPATH']", LISTED))
+    assert run("--python", script).exit_code == 7
+    found = json.loads(told.read_text())[1]
+    assert sorted(found) == ["MedCNNLib", "medcnn_trame"]

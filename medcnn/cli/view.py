@@ -3,8 +3,12 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -14,7 +18,7 @@ from medcnn.errors import DataError, MissingDependencyError
 __all__ = ["view"]
 
 _PLUGINS = Path(__file__).parents[2] / "plugins"
-_PLACES = (_PLUGINS / "trame", _PLUGINS / "slicer" / "MedCNN")
+_PACKAGES = ("MedCNNLib", "medcnn_trame")
 
 
 def view(
@@ -66,7 +70,10 @@ def view(
     command += ["--data-folder", str(data)] if data else []
     command += [] if browser else ["--no-browser"]
     command += ["--", str(path)] if path else []
-    code = subprocess.run(command, env=_surroundings(), check=False).returncode  # noqa: S603
+    with _importable(command[0]) as places:
+        code = subprocess.run(  # noqa: S603 - made above
+            command, env=_surroundings(places), check=False
+        ).returncode
     raise typer.Exit(code)
 
 
@@ -99,8 +106,23 @@ def _python_with_views(named: Path | None) -> str:
     raise MissingDependencyError(msg, hint=hint)
 
 
-def _surroundings() -> dict[str, str]:
-    """Return the environment, in which the viewer's own files can be found."""
-    places = [str(place) for place in _PLACES if place.is_dir()]
-    places += [path for path in (os.environ.get("PYTHONPATH"),) if path]
-    return os.environ | ({"PYTHONPATH": os.pathsep.join(places)} if places else {})
+@contextmanager
+def _importable(python: str) -> Iterator[list[Path]]:
+    """Give folders in which a Python finds the viewer's own files, and nothing else."""
+    if _PLUGINS.is_dir():  # a checkout
+        yield [_PLUGINS / "trame", _PLUGINS / "slicer" / "MedCNN"]
+    elif python == sys.executable:
+        yield []
+    else:  # installed: another Python must not see what else lies beside them
+        with TemporaryDirectory(prefix="medcnn-view-") as folder:
+            for name in _PACKAGES:
+                spec = find_spec(name)
+                if spec is not None and spec.origin is not None:
+                    copytree(Path(spec.origin).parent, Path(folder) / name)
+            yield [Path(folder)]
+
+
+def _surroundings(places: list[Path]) -> dict[str, str]:
+    """Return the environment, with folders to import from."""
+    paths = [*map(str, places), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | ({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})
