@@ -352,6 +352,28 @@ def test_half_a_series_fails_in_words_and_is_whole_when_the_rest_comes(
         assert len(list(spool.results(entry.key).glob("*.sr.dcm"))) == 1
 
 
+def test_an_image_that_no_result_can_be_made_of_ends_nothing(
+    models, reader, tool, tmp_path, monkeypatch
+):
+    def broken(*_):
+        raise ValueError
+
+    paths = films(tmp_path / "films", 2)
+    with listening(tmp_path / "spool") as (spool, listener):
+        storescu(tool, listener.port, paths[0])
+        station = station_of(spool, models[2], reader)
+        with monkeypatch.context() as patch:
+            patch.setattr("medcnn.dicom_out.results.structured_report", broken)
+            work_off(station)
+        (entry,) = spool.entries()
+        assert entry.state is State.FAILED
+        assert "no DICOM result can be made of it (ValueError)" in entry.words
+        storescu(tool, listener.port, paths[1])
+        work_off(station)
+    states = sorted(one.state for one in spool.entries())
+    assert states == [State.DONE, State.FAILED]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("", "no sender"), ("A\\B", "no sender"), ("A@host", "no sender")],

@@ -1,6 +1,7 @@
 """A case's DICOM results: which there are, their identifiers, and how they are kept."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,6 +15,7 @@ from medcnn.dicom_out.maps import hot_region, is_mappable, parametric_map
 from medcnn.dicom_out.structured_report import structured_report
 from medcnn.dicom_out.uids import derived_uid, with_derived_uids
 from medcnn.io.dicom.parse import quiet
+from medcnn.io.dicom.tags import broken_as_decode_error
 from medcnn.outputs import whole_file
 
 __all__ = ["KINDS", "Kind", "Result", "results_of", "save_result"]
@@ -53,6 +55,9 @@ def results_of(
     Args:
         case: The case.
         kinds: Which to make.
+
+    Raises:
+        DecodeError: If its source is so odd that no object can be made of it.
     """
     for kind in KINDS:
         if kind not in kinds:
@@ -60,7 +65,7 @@ def results_of(
         series_uid = derived_uid(case.seed, "series", kind)
         if kind == "sr":
             sop_uid = derived_uid(case.seed, "object", kind)
-            with quiet():  # highdicom warns of names with one component
+            with _careful():
                 report = structured_report(case, series_uid, sop_uid)
             yield _finished(case, kind, "", report)
         elif kind == "sc" or is_mappable(case):
@@ -92,8 +97,18 @@ def _make(
     sop_uid = derived_uid(
         case.seed, "object", kind, heatmap.label, heatmap.method, heatmap.layer
     )
-    with quiet():
+    with _careful():
         return _MAKERS[kind](case, mapped, series_uid, sop_uid, number)
+
+
+@contextmanager
+def _careful() -> Iterator[None]:
+    """Turn what a library raises about an odd source into an error in words.
+
+    Warnings, such as of names with one component, are not passed on: they quote values.
+    """
+    with quiet(), broken_as_decode_error(None, "no DICOM result can be made of it"):
+        yield
 
 
 def _finished(case: Case, kind: Kind, label: str, dataset: Dataset) -> Result:

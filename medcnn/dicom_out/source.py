@@ -16,6 +16,7 @@ from medcnn.errors import DataError, ReadError
 from medcnn.image import Image
 from medcnn.io import ReadOptions, discover, identify
 from medcnn.io.dicom.parse import parse, quiet, record_of_file
+from medcnn.io.dicom.tags import broken_as_decode_error
 from medcnn.io.dicom.volumes.reading import Volumes
 from medcnn.io.dicom.volumes.records import FileRecord, Plane
 from medcnn.io.dicom.volumes.series import group_records
@@ -96,7 +97,8 @@ def read_source(
         msg += ": a DICOM result has nothing to refer to"
         raise DataError(msg, hint=_NOT_DICOM)
     options = options or ReadOptions()
-    with unpacked() as files, quiet():
+    what = "its headers cannot be taken over"
+    with unpacked() as files, quiet(), broken_as_decode_error(path, what):
         records = _records_of(path, image, files, options)
         part = chosen(Volumes(records, path, options).parts, options.part, path)
         used = sorted({plane.file for plane in part.planes})
