@@ -5,7 +5,8 @@
 Both sides screen the same films with the same shipped model, heatmaps for all, each in
 a process of its own, in turn: once a quarter of them, once all. The difference is what
 films cost, whatever starting costs. Printed for each: films a second by that, the time
-that starting takes, until the first film is safe on disk, and in all, and the most
+computed for each (which other work on the machine hardly changes), the time that
+starting takes, until the first film is safe on disk, and in all, and the most
 memory of all processes. A worklist that differs by a byte ends it. The films are noise,
 so the model's gate is lifted.
 
@@ -16,6 +17,7 @@ in.
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -56,6 +58,8 @@ def main() -> None:
         print(side, _line(taken[side], asked.price))
     fast, ray = (_median(taken[side], "rate") for side in SIDES)
     print(f"ray has {ray / fast:.2f} of the speed alone")
+    least, more = (_median(taken[side], "each") for side in SIDES)
+    print(f"and computes {more / least:.2f} times as much for a film")
 
 
 def _arguments() -> argparse.Namespace:
@@ -74,17 +78,21 @@ def _arguments() -> argparse.Namespace:
 def _apart(
     side: str, films: Path, model: Path, output: Path, asked: argparse.Namespace
 ) -> dict[str, float]:
-    """Screen in a process of its own; add the most memory of it and its children."""
+    """Screen in a process of its own; add memory and computing of all below it."""
     command = [sys.executable, __file__, "--side", side, "--workers", asked.workers]
     command += [films, model, output]
     running = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE)
     most = 0
+    spent: dict[int, float] = {}
     while running.poll() is None:
-        most = max(most, _memory(running.pid))
+        family = (running.pid, *_below(running.pid))
+        most = max(most, sum(map(_memory, family)))
+        spent |= {one: s for one in family if (s := _computed(one))}
         time.sleep(0.2)
     if running.returncode or running.stdout is None:
         sys.exit(f"{side} failed")
-    return json.loads(running.stdout.read().splitlines()[-1]) | {"memory": most}
+    told = json.loads(running.stdout.read().splitlines()[-1])
+    return told | {"memory": most, "computed": sum(spent.values())}
 
 
 def screened(
@@ -111,8 +119,14 @@ def screened(
 
 def _told(part: dict[str, float], every: dict[str, float]) -> dict[str, float]:
     """Return what two runs of different length say of each film, and of the start."""
-    rate = (every["films"] - part["films"]) / (every["whole"] - part["whole"])
-    return every | {"rate": rate, "start": every["whole"] - every["films"] / rate}
+    longer = every["whole"] - part["whole"]
+    if longer <= 0:
+        sys.exit("other work took more time than the films: use more of them")
+    rate = (every["films"] - part["films"]) / longer
+    more = every["films"] - part["films"]
+    each = (every["computed"] - part["computed"]) / more
+    start = every["whole"] - every["films"] / rate
+    return every | {"rate": rate, "start": start, "each": each}
 
 
 def check(one: Path, other: Path) -> None:
@@ -122,19 +136,23 @@ def check(one: Path, other: Path) -> None:
 
 
 def _memory(process: int) -> int:
-    """Return the proportional set size of a process and all below it, in bytes."""
-    total = 0
-    for one in (process, *_below(process)):
-        try:
-            text = Path(f"/proc/{one}/smaps_rollup").read_text(encoding="ascii")
-        except OSError:
-            continue
-        total += sum(
-            1024 * int(line.split()[1])
-            for line in text.splitlines()
-            if line.startswith("Pss:")
-        )
-    return total
+    """Return the proportional set size of a process, in bytes."""
+    try:
+        text = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    lines = [line for line in text.splitlines() if line.startswith("Pss:")]
+    return sum(1024 * int(line.split()[1]) for line in lines)
+
+
+def _computed(process: int) -> float:
+    """Return the seconds that a process has computed so far, 0 if it is gone."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    user, system = text.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _below(process: int) -> list[int]:
@@ -159,6 +177,7 @@ def _line(taken: list[dict[str, float]], price: float | None) -> str:
     rate = statistics.median(rates)
     words = (
         f"{rate:.1f} films/s ({min(rates):.1f} to {max(rates):.1f}); "
+        f"{_median(taken, 'each') * 1000:.0f} ms computed a film; "
         f"{_median(taken, 'start'):.1f} s to start; first film after "
         f"{_median(taken, 'first'):.1f} s, all in {_median(taken, 'whole'):.1f} s; "
         f"{_median(taken, 'memory') / _MB:.0f} MiB"
