@@ -4,6 +4,7 @@ import os
 import shutil
 import textwrap
 import threading
+import time
 
 import pytest
 from films import write_films
@@ -68,6 +69,18 @@ def busy_nodes():
     return {a["Address"]["NodeID"] for a in actors if a["State"] == "ALIVE"}
 
 
+def kill_a_busy_node(made, workers, cases, told):
+    """Kill the first node on which a worker lives, as soon as one does."""
+    for _ in range(2000):
+        busy = busy_nodes() if ray.is_initialized() else set()
+        victim = next((node for node in workers if node.node_id in busy), None)
+        if victim is not None:
+            told.append(len(cases))
+            made.remove_node(victim, allow_graceful=False)
+            return
+        time.sleep(0.05)
+
+
 def pictures(output):
     """Return all thumbnails and heatmaps of a run."""
     return [folder_bytes(output / kind) for kind in ("thumbnails", "heatmaps")]
@@ -88,19 +101,17 @@ def test_a_killed_node_changes_nothing_in_the_result(tmp_path, nodes):
         cluster="ray",
         address=made.address,
     )
-    cases, were_busy, killer = [], set(), None
+    cases, told = [], []
+    killer = threading.Thread(
+        target=kill_a_busy_node, args=(made, workers, cases, told), daemon=True
+    )
+    killer.start()
     for case in run:
-        cases.append(case.path)
-        if killer is None:
-            were_busy = busy_nodes()
-            victim = next(w for w in workers if w.node_id in were_busy)
-            killer = threading.Thread(
-                target=made.remove_node, args=(victim, False), daemon=True
-            )
-            killer.start()  # in the midst of the work, not between two steps
+        cases.append(case.path)  # noqa: PERF401 - as each arrives
     killer.join()
 
-    assert victim.node_id in were_busy
+    assert told
+    assert told[0] <= COUNT  # in the midst of the work
     assert cases == sorted(cases)
     assert len(cases) == COUNT + 1
     assert worklist_bytes(tmp_path / "many") == worklist_bytes(tmp_path / "one")
