@@ -35,7 +35,7 @@ class FakeRay:
         return False
 
     def init(self, **options):
-        self.inits.append(options)
+        self.inits.append(options | {"TMPDIR": os.environ.get("TMPDIR")})
         if len(self.inits) <= self.fails:
             msg = "The current node timed out during startup.\nMore words."
             raise Exception(msg)  # noqa: TRY002 - as Ray does
@@ -61,7 +61,8 @@ def test_a_cluster_of_our_own_is_small_says_nothing_and_is_ended(ray):
         assert cluster.folder.is_dir()
     assert not cluster.folder.exists()
     (options,) = ray.inits
-    assert options["_temp_dir"] == str(cluster.folder)
+    assert options["_temp_dir"] == options["TMPDIR"] == str(cluster.folder)
+    assert "TMPDIR" not in os.environ
     assert options["address"] == "local"
     assert options["num_cpus"] == 2
     assert options["include_dashboard"] is False

@@ -96,7 +96,7 @@ def connect(address: str | None, *, processors: int, model_bytes: int) -> Cluste
         }
     with ExitStack() as on_failure:
         on_failure.enter_context(Cluster(ray, is_ours=True, folder=folder))
-        with _own_signals():
+        with _own_signals(), _temporary(folder):
             _start(ray, address, options)
         on_failure.pop_all()
     context = ray.data.DataContext.get_current()
@@ -177,6 +177,24 @@ def _hushed() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextmanager
+def _temporary(folder: Path | None) -> Iterator[None]:
+    """Let what starts meanwhile keep its temporary files in a folder of ours.
+
+    Ray kills workers without asking; what they leave goes with the folder.
+    """
+    before = os.environ.get("TMPDIR")
+    if folder is not None:
+        os.environ["TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["TMPDIR"] = before
+        elif folder is not None:
+            del os.environ["TMPDIR"]
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import tempfile
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from films import write_films
@@ -81,6 +83,11 @@ def kill_a_busy_node(made, workers, cases, told):
         time.sleep(0.05)
 
 
+def left_behind():
+    """Return the folders of workers and clusters that lie about."""
+    return set(Path(tempfile.gettempdir()).glob("medcnn-[rw]*"))
+
+
 def pictures(output):
     """Return all thumbnails and heatmaps of a run."""
     return [folder_bytes(output / kind) for kind in ("thumbnails", "heatmaps")]
@@ -131,7 +138,7 @@ def test_a_file_that_crashes_its_reader_costs_its_row_and_no_more(
     monkeypatch.setenv("PYTHONPATH", paths)  # of Ray's workers
     monkeypatch.syspath_prepend(tmp_path / "site")  # of our readers
     model = three_bands(tmp_path / "model")
-    told = []
+    told, before = [], left_behind()
 
     for name, options in (("one", {}), ("ray", {"cluster": "ray"})):
         medcnn.screen(
@@ -144,6 +151,7 @@ def test_a_file_that_crashes_its_reader_costs_its_row_and_no_more(
         ).run()
 
     assert not ray.is_initialized()
+    assert left_behind() <= before
     assert worklist_bytes(tmp_path / "ray") == worklist_bytes(tmp_path / "one")
     assert pictures(tmp_path / "ray") == pictures(tmp_path / "one")
     assert b"a copy of film0000.dcm" in worklist_bytes(tmp_path / "ray")
