@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from medcnn.model import Answer, Model
 from medcnn.outputs import write_whole
@@ -128,7 +129,9 @@ class Flow:
         ends = time.monotonic() + seconds
         cases: list[CaseResult] = []
         fresh: list[Finished] = []
-        with ThreadPoolExecutor(4) as hands:
+        # products this small cost BLAS's threads more in waiting than in computing, and
+        # one thread gives the same bits on every machine
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(4) as hands:
             writing: list[Future[None]] = []
             for item, answer in self._answered(ends, stopped):
                 case = item.case
