@@ -55,6 +55,7 @@ __all__ = [
     "GATE",
     "GRAPH",
     "INT8",
+    "INT8_SECTION",
     "INT8_WEIGHTS",
     "SPEC",
     "WEIGHTS",
@@ -75,6 +76,7 @@ __all__ = [
     "derive_bundle",
     "file_sha256",
     "open_bundle",
+    "refuse_existing",
     "replace_card",
     "shipped_bundles",
     "write_bundle",
@@ -87,6 +89,8 @@ GATE = "gate.safetensors"
 CARD = "CARD.md"
 INT8 = "int8.xml"
 INT8_WEIGHTS = "int8.bin"
+INT8_SECTION = "## At 8 bits"
+"""How the part of CARD.md begins that is about that network."""
 
 Precision = Literal["fp32", "int8"]
 """How exact the numbers inside a network are."""
@@ -275,6 +279,17 @@ def write_bundle(
     return open_bundle(path)
 
 
+def refuse_existing(path: Path) -> None:
+    """Refuse to write a model where something is already.
+
+    Raises:
+        OutputError: If there is.
+    """
+    if path.exists():
+        msg = f"{path} is there already"
+        raise OutputError(msg, hint="Choose another --output, or delete it first.")
+
+
 def derive_bundle(
     path: Path, base: Bundle, draft: BundleSpec, *, files: Mapping[str, bytes]
 ) -> Bundle:
@@ -283,21 +298,21 @@ def derive_bundle(
     Args:
         path: The directory; there must be none yet.
         base: Whose files are copied, byte for byte.
-        draft: bundle.json; its `files` are made anew.
+        draft: bundle.json; its `files` are made anew. The 8-bit network comes along
+            only if it says what that costs.
         files: What replaces or joins them, such as CARD.md.
 
     Raises:
         OutputError: If it cannot be written, or is there already.
     """
-    if path.exists():
-        msg = f"{path} is there already"
-        raise OutputError(msg, hint="Choose another --output, or delete it first.")
+    refuse_existing(path)
     partial = path.with_name(f".{path.name}.partial")
+    left = () if draft.int8 is not None else (INT8, INT8_WEIGHTS)
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for name in base.spec.files:
-            if name not in files:
+            if name not in files and name not in left:
                 (partial / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(base.path / name, partial / name)
         _finish_folder(path, partial, draft, files)

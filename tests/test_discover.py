@@ -130,3 +130,14 @@ def test_a_link_to_nothing_is_told_as_such(tmp_path):
     (tmp_path / "dead.dcm").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ReadError, match=r"dead\.dcm is a link to something"):
         io.load(tmp_path / "dead.dcm")
+
+
+def test_a_folder_to_stay_out_of_is_not_entered_by_any_way(tmp_path):
+    touch(tmp_path, "films/1", "out/thumbnails/x.jpg", "out/films/2")
+    (tmp_path / "films/results").symlink_to(tmp_path / "out")
+    apart = {"apart_from": tmp_path / "films" / "results"}
+    assert [f.name for f in io.discover([tmp_path], **apart)] == ["films/1"]
+    assert not list(io.discover([tmp_path / "out"], **apart))
+    assert [f.name for f in io.discover([tmp_path / "out/films"], **apart)] == ["2"]
+    none = {"apart_from": tmp_path / "not yet there"}
+    assert len(list(io.discover([tmp_path / "films"], **none))) == 3

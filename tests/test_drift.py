@@ -1,6 +1,7 @@
 """Has a site moved? Tests that hold their false alarm rate, and see what moves."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -274,6 +275,24 @@ def test_a_run_of_another_model_is_refused(runs, tmp_path):
         medcnn.screen(
             runs / "a", model=other, output=tmp_path / "p", compare_with=[tmp_path]
         )
+
+
+def test_scores_of_another_calibration_are_not_compared(runs, tmp_path):
+    model = tmp_path / "calibrated"
+    shutil.copytree(runs / "model", model)
+    facts = json.loads((model / "bundle.json").read_text())
+    points = facts["operating_points"]
+    facts["calibration"] = [
+        {"label": points[0]["label"], "slope": 1, "intercept": 3, "fitted_on": "site"}
+    ]
+    points[0].update(flag=0.9, review=0.8)
+    (model / "bundle.json").write_text(json.dumps(facts))
+    earlier = {"compare_with": [runs / "out-a"], "workers": 1, "heatmaps": "none"}
+    found = medcnn.screen(runs / "b", model=model, output=tmp_path / "o", **earlier)
+    (drift,) = found.run().drift
+    assert drift.verdict == "no sign of a move"
+    assert "score" in drift.untested
+    assert "another calibration" in drift.against
 
 
 def test_the_report_says_what_moved(tmp_path):

@@ -137,6 +137,29 @@ def test_a_bundle_without_8_bits_says_how_they_are_made(bundle):
     assert "medcnn export" in caught.value.hint
 
 
+def test_a_calibration_leaves_the_8_bit_network_out(rounded, labelled, tmp_path):
+    run = int8.Run(workers=1)
+    to = {"output": tmp_path / "site", "split": "val", "run": run}
+    found = medcnn.calibrate(rounded.bundle.path, labelled, **to)
+    assert found.bundle.spec.int8 is None
+    assert not list((tmp_path / "site").glob("int8*"))
+    assert "At 8 bits" in rounded.bundle.card()
+    assert "At 8 bits" not in found.bundle.card()
+    assert any("8-bit network is left out" in words for words in found.warnings)
+    again = int8.quantise(tmp_path / "site", labelled, output=tmp_path / "b", run=run)
+    both = again.bundle.spec.operating_points, again.facts.operating_points
+    assert both[0][0].flag == pytest.approx(both[1][0].flag, abs=0.1)
+
+
+def test_what_is_there_already_is_refused_before_the_work(
+    bundle, labelled, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(medcnn.Model, "open", None)
+    for verb in (int8.quantise, medcnn.calibrate):
+        with pytest.raises(OutputError, match="is there already"):
+            verb(bundle.path, labelled, output=tmp_path)
+
+
 def test_8_bits_are_for_openvino_on_a_cpu(rounded):
     with pytest.raises(EngineError, match="not in torch on auto"):
         open_engine(rounded.bundle, engine="torch", precision="int8")

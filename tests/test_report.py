@@ -367,6 +367,15 @@ def test_what_headers_say_becomes_groups_before_the_table(tmp_path):
     ]
 
 
+def test_a_table_from_a_spreadsheet_names_images_as_the_worklist_does(tmp_path):
+    table = "path,sex\r\n'=a.dcm,F\r\n'-b.dcm,M\r\n"
+    (tmp_path / "groups.csv").write_bytes(table.encode("utf-8-sig"))
+
+    (found,) = groups_of(["=a.dcm", "-b.dcm"], tmp_path)
+
+    assert (found.values, found.places) == (("F", "M"), (0, 1))
+
+
 def test_a_column_that_tells_every_image_apart_is_no_group(tmp_path):
     paths = [f"{n}/film.dcm" for n in range(MOST_VALUES + 1)]
 

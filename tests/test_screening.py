@@ -284,6 +284,35 @@ def test_results_inside_the_screened_folder_are_not_screened(model, tmp_path):
         assert len(list(medcnn.screen(tmp_path, **run))) == 3
 
 
+def test_an_output_that_a_link_in_the_screened_folder_leads_to_is_not_screened(
+    model, tmp_path
+):
+    films = tmp_path / "films"
+    write_films(films, 3)
+    (films / "results").symlink_to(tmp_path / "out", target_is_directory=True)
+    run = {"model": model, "output": tmp_path / "out", "heatmaps": "all"}
+    for _ in range(2):
+        assert medcnn.screen(films, **run).run().counts.images == 3
+    assert Source([films], tmp_path / "out", retries=False).count() == 3
+
+
+def test_a_folder_that_is_its_own_output_is_refused(model, tmp_path):
+    write_films(tmp_path, 1)
+    (tmp_path / "sub").mkdir()
+    for output in (tmp_path, tmp_path / "sub" / ".."):
+        with pytest.raises(OutputError, match="to be screened, and is the output"):
+            medcnn.screen(tmp_path, model=model, output=output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film0000.dcm", "sub"]
+
+
+def test_films_in_the_output_folder_are_screened_if_they_are_named(model, tmp_path):
+    write_films(tmp_path / "out" / "films", 2)
+    run = {"model": model, "output": tmp_path / "out"}
+    for _ in range(2):
+        found = medcnn.screen([tmp_path / "out", tmp_path / "out/films"], **run)
+        assert found.run().counts.images == 2
+
+
 def test_folders_within_folders_are_screened_once(model, tmp_path):
     write_films(tmp_path / "a" / "b", 3)
     paths = [tmp_path / "a" / "b", tmp_path / "a", tmp_path / "a" / "b/film0001.dcm"]

@@ -204,7 +204,7 @@ class _InstantCrew:
 def test_a_hundred_thousand_files_need_no_more_memory(bundle, tmp_path, monkeypatch):
     count = 100_000
 
-    def found(_paths):
+    def found(_paths, **_options):
         return (Found(tmp_path / f"{n:06d}", f"{n:06d}") for n in range(count))
 
     monkeypatch.setattr(source, "discover", found)

@@ -16,7 +16,7 @@ from films import film_pixels, write_films
 from screens import ROOT, begin, three_bands, worklist_bytes
 
 import medcnn
-from medcnn.errors import OutputError, ReadError
+from medcnn.errors import MedcnnError, OutputError, ReadError
 from medcnn.io import Found, discover
 from medcnn.isolation import process as process_module
 from medcnn.screening import republish, source
@@ -225,7 +225,7 @@ def test_a_folder_that_could_not_be_read_is_a_row_until_it_can(
     write_films(films / "ward", 3)
     locked = Found(films / "ward", "ward", "the folder cannot be read: locked")
 
-    def partly(paths):
+    def partly(paths, **_options):
         inside = (f for f in discover(paths) if "ward" not in f.path.parts)
         return chain(inside, [locked])
 
@@ -271,6 +271,56 @@ def test_the_report_offers_what_headers_say_as_subgroups(bundle, tmp_path):
     assert groups == {"Device": ["Acme", "Best"]}  # all else is the same for all
     devices = {row[1]: groups["Device"][row[9][0]] for row in data["rows"]}
     assert devices == {"0.dcm": "Acme", "1.dcm": "Acme", "2.dcm": "Best"}
+
+
+@pytest.mark.parametrize("name", ["report.html", "worklist.csv", "run.json"])
+def test_a_final_file_that_was_deleted_comes_back(bundle, tmp_path, name):
+    write_films(tmp_path / "films", 2)
+    options = {"model": bundle, "output": tmp_path / "out"}
+    medcnn.screen(tmp_path / "films", **options).run()
+    (tmp_path / "out" / name).unlink()
+    medcnn.screen(tmp_path / "films", **options).run()
+    assert (tmp_path / "out" / name).is_file()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EWOULDBLOCK, "is in use"), (errno.ENOLCK, "cannot be locked: No locks")],
+)
+def test_a_file_system_without_locks_is_told_from_a_second_run(
+    bundle, tmp_path, monkeypatch, number, words
+):
+    write_films(tmp_path / "films", 1)
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(OutputError, match=words):
+        medcnn.screen(tmp_path / "films", model=bundle, output=tmp_path / "out")
+
+
+def test_a_disk_without_room_for_a_lock_is_said_so(bundle, tmp_path, tmpfs):
+    write_films(tmp_path / "films", 1)
+    small = tmpfs("16k")
+    (small / "out").mkdir()
+    with pytest.raises(OSError, match="No space"):
+        (small / "rest").write_bytes(bytes(1 << 20))
+    with pytest.raises(OutputError, match="the disk is full"):
+        medcnn.screen(tmp_path / "films", model=bundle, output=small / "out")
+
+
+def test_without_a_temporary_folder_the_run_ends_with_a_reason(
+    bundle, tmp_path, monkeypatch
+):
+    write_films(tmp_path / "films", 3)
+    run = medcnn.screen(tmp_path / "films", model=bundle, output=tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        with pytest.raises(MedcnnError, match="temporary folder") as told:
+            run.run()
+    assert "TMPDIR" in told.value.hint
+    assert run.run().counts.images == 3
 
 
 def test_a_folder_without_a_run_cannot_be_published(tmp_path):

@@ -139,6 +139,16 @@ def test_a_server_gives_the_same_worklist_as_the_folder(tmp_path, served):
 
 
 @pytest.mark.slow
+def test_two_places_in_one_output_do_not_take_each_others_rows(tmp_path, served):
+    folder, url = served
+    model = three_bands(tmp_path / "model")
+    for place in (f"{url}/ward3", url, folder):
+        record = screen(place, tmp_path / "out", model)
+    assert record.counts.images == 5 + 3 + 8  # the ward's films are the same ones
+    assert record.root == f"{url}/ward3"
+
+
+@pytest.mark.slow
 def test_a_file_url_is_screened_like_its_folder(tmp_path):
     write_films(tmp_path / "a b", 2)
     model = three_bands(tmp_path / "model")

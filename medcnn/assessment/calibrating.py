@@ -15,11 +15,13 @@ from medcnn.assessment.sampling import sample_of_answers
 from medcnn.bands import BandScore
 from medcnn.bundle import (
     CARD,
+    INT8_SECTION,
     Bundle,
     BundleSpec,
     OperatingPoint,
     SiteFacts,
     derive_bundle,
+    refuse_existing,
 )
 from medcnn.calibration import probabilities_of
 from medcnn.dataset import CaseTable
@@ -98,6 +100,7 @@ def calibrate(  # noqa: PLR0913 - a main entry; all but three have a default
         LeakageError: If the model was trained on some of the images.
         OutputError: If the model cannot be written.
     """
+    refuse_existing(Path(output))
     options = run or Run()
     opened = options.open(model)
     source: str | Path | CaseTable = data
@@ -117,10 +120,11 @@ def calibrate(  # noqa: PLR0913 - a main entry; all but three have a default
         "operating_points": points,
         "site": site,
         "evaluation": (),
+        "int8": None,  # its thresholds are for the scores as they were
     }
     changes["bands"] = _bands(again, points[0], site_name)
     spec = spec.model_copy(update=changes)
-    warnings = (*_warnings(told, enough), *notes)
+    warnings = (*_warnings(told, enough), *_without_int8(opened.spec), *notes)
     card = _card(opened, spec, kept, warnings)
     files = {CARD: card.encode()}
     sample: Sample | None = sample_of_answers(
@@ -305,11 +309,26 @@ def _warnings(told: Predictions, labels: Sequence[str]) -> list[str]:
     return found
 
 
+def _without_sections(card: str) -> str:
+    """Return a card without what it says of a site, or of 8 bits."""
+    return card.split(_SECTION)[0].split(INT8_SECTION)[0].rstrip()
+
+
+def _without_int8(spec: BundleSpec) -> tuple[str, ...]:
+    """Say that the 8-bit network is left out, if there is one."""
+    if spec.int8 is None:
+        return ()
+    return (
+        "The 8-bit network is left out, since its thresholds were for the scores as "
+        "they were: make it again with medcnn export.",
+    )
+
+
 def _card(
     model: Model, spec: BundleSpec, kept: dict[str, str], warnings: Sequence[str]
 ) -> str:
     """Return the model's card with its section on the site, replaced or added."""
-    before = model.bundle.card().split(_SECTION)[0].rstrip()
+    before = _without_sections(model.bundle.card())
     site = spec.site
     if site is None:
         return before

@@ -9,10 +9,10 @@ import numpy as np
 from medcnn.assessment.evaluating import Run, run_model
 from medcnn.assessment.sampling import sample_of_answers
 from medcnn.assessment.truth import read_truth
-from medcnn.bundle import Bundle, derive_bundle
+from medcnn.bundle import Bundle, derive_bundle, refuse_existing
 from medcnn.dataset import CaseTable
 from medcnn.drift import FEWEST, REFERENCE, Sample
-from medcnn.errors import DataError, OutputError
+from medcnn.errors import DataError
 from medcnn.evaluation.evaluate import Design
 from medcnn.model import Model
 
@@ -66,9 +66,7 @@ def refer(  # noqa: PLR0913 - each is one choice of the caller
         OutputError: If the model cannot be written.
     """
     target = Path(output)
-    if target.exists():
-        msg = f"{target} is there already"
-        raise OutputError(msg, hint="Choose another --output, or delete it first.")
+    refuse_existing(target)
     options = run or Run()
     opened = options.open(model)
     table = _chosen(read_truth(data, opened.spec.labels), where)

@@ -63,12 +63,15 @@ def screen(
     ] = 60.0,
     memory: Annotated[
         float,
-        typer.Option(min=0.1, help="Most memory for one file, in GiB (Linux)."),
+        typer.Option(
+            min=0.1, max=1e6, help="Most memory for one file, in GiB (Linux)."
+        ),
     ] = 4.0,
     max_pixels: Annotated[
         float,
         typer.Option(
             min=1,
+            max=1e9,
             help="Most megapixels of one file: columns x rows x frames x channels.",
         ),
     ] = 268.435456,

@@ -16,11 +16,13 @@ from medcnn.assessment.evaluating import run_model
 from medcnn.assessment.truth import read_truth
 from medcnn.bundle import (
     CARD,
+    INT8_SECTION,
     AreaChange,
     Bundle,
     BundleSpec,
     Int8Facts,
     derive_bundle,
+    refuse_existing,
 )
 from medcnn.dataset import CaseTable
 from medcnn.errors import DataError
@@ -40,7 +42,6 @@ WORST = 0.005
 
 _FEWEST = 20
 _MAPS = 60
-_SECTION = "## At 8 bits"
 _METHOD = "DeLong, paired, clustered by patient (Obuchowski 1997)"
 
 Tensor = npt.NDArray[np.float32]
@@ -86,6 +87,7 @@ def quantise(
         MissingDependencyError: If NNCF is not installed.
         OutputError: If the model cannot be written.
     """
+    refuse_existing(Path(output))
     options = run or Run()
     full = Model.open(model)
     table = read_truth(data, full.labels)
@@ -231,7 +233,7 @@ def _written(
     warnings = _warnings(facts)
     card = "\n".join(
         [
-            base.card().split(_SECTION)[0].rstrip(),
+            base.card().split(INT8_SECTION)[0].rstrip(),
             "",
             *_card_lines(facts),
             *warnings,
@@ -263,7 +265,7 @@ def _warnings(facts: Int8Facts) -> tuple[str, ...]:
 def _card_lines(facts: Int8Facts) -> list[str]:
     patients = "" if facts.patients is None else f" of {facts.patients} patients"
     return [
-        _SECTION,
+        INT8_SECTION,
         "",
         f"int8.xml was made on {facts.date}; ranges were measured on {facts.images} "
         f"images ({facts.calibrated_on}). Verified on {facts.cases} cases{patients} of "

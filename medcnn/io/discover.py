@@ -6,6 +6,7 @@ once every header was read, so whoever wants volumes calls `medcnn.io.load_study
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -43,7 +44,9 @@ class Found:
     problem: str = ""
 
 
-def discover(paths: Iterable[str | Path]) -> Iterator[Found]:
+def discover(
+    paths: Iterable[str | Path], *, apart_from: Path | None = None
+) -> Iterator[Found]:
     """Yield every file that is named, or that lies in or below a named folder.
 
     Names are sorted within each folder. Hidden files, DICOMDIR and SOURCES.md (what
@@ -58,6 +61,8 @@ def discover(paths: Iterable[str | Path]) -> Iterator[Found]:
 
     Args:
         paths: Files, folders, archives, data sets and paths into these.
+        apart_from: A folder that is never entered, by whatever link or name; one that
+            is not there is no matter.
 
     Raises:
         ReadError: At once, if one of them does not exist.
@@ -66,12 +71,15 @@ def discover(paths: Iterable[str | Path]) -> Iterator[Found]:
     for root in roots:
         if not items_in(root) and item_of(root) is None:
             status_of(root)
-    return _walk_all(roots)
+    return _walk_all(roots, apart_from)
 
 
-def _walk_all(roots: Iterable[Path]) -> Iterator[Found]:
+def _walk_all(roots: Iterable[Path], apart_from: Path | None) -> Iterator[Found]:
     """Yield the files of each root."""
     entered: set[tuple[int, int]] = set()
+    if apart_from is not None:
+        with suppress(OSError):
+            _enter(apart_from, entered)
     for root in roots:
         items = items_in(root)
         if root.is_dir():

@@ -44,13 +44,12 @@ class Process:
     """A worker process that was just started; it is not ready yet.
 
     Raises:
-        MedcnnError: If the system starts no more processes.
+        MedcnnError: If the system starts no more processes, or there is no place for
+            what they unpack.
     """
 
     def __init__(self) -> None:
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - see bury
-        # what a killed process leaves in its folder is removed with it
-        self._folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
+        self._stderr, self._folder = _surroundings()
         try:
             self._popen = _spawn(self._stderr, self._folder)
         except OSError as error:
@@ -138,6 +137,35 @@ def cause_of_death(code: int) -> str:
         return signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
+
+
+def _surroundings() -> tuple[IO[bytes], str]:
+    """Make a file for what a process says, and a folder for what it unpacks.
+
+    What a killed process leaves in its folder is removed with it.
+
+    Raises:
+        MedcnnError: If there is no place for them.
+    """
+    try:
+        words = tempfile.TemporaryFile()  # noqa: SIM115 - see Process.bury
+    except OSError as error:
+        told = _no_place(error)
+        raise told from error
+    try:
+        return words, tempfile.mkdtemp(prefix=FOLDER_PREFIX)
+    except OSError as error:
+        words.close()
+        told = _no_place(error)
+        raise told from error
+
+
+def _no_place(error: OSError) -> MedcnnError:
+    """Say that nothing can be written into the temporary folder, and what to do."""
+    msg = "A worker process cannot be started: nothing can be written into the "
+    msg += f"system's temporary folder ({error.strerror or error})."
+    hint = "Free some space there, or name another folder in the variable TMPDIR."
+    return MedcnnError(msg, hint=hint)
 
 
 def _spawn(stderr: IO[bytes], folder: str) -> subprocess.Popen[bytes]:

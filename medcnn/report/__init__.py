@@ -4,6 +4,7 @@ The evaluation's page is `medcnn.report.evaluation_page`: it loads matplotlib, w
 screening run has no need of.
 """
 
-from medcnn.report.page import REPORT, write_report
+from medcnn.report.page import write_report
+from medcnn.worklist import REPORT
 
 __all__ = ["REPORT", "write_report"]

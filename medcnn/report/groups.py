@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcnn.errors import DataError
+from medcnn.worklist import plain_text
 
 __all__ = ["GROUPS", "Facts", "Group", "groups_of"]
 
@@ -82,7 +83,7 @@ def _table(path: Path) -> dict[str, dict[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="", restkey="", strict=True)
-            rows = [{k: v for k, v in row.items() if k} for row in reader]
+            rows = [{k: plain_text(v) for k, v in row.items() if k} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         msg = f"{path} cannot be read as a table: {error}"
         raise DataError(msg, hint="It is a CSV: path, then one column a group.") from (

@@ -22,6 +22,7 @@ from medcnn.report.workload import workload
 from medcnn.results import LIMITS_OF_A_MAP, Status
 from medcnn.worklist import (
     ERRORS,
+    REPORT,
     RUN,
     WORKLIST,
     ErrorRow,
@@ -32,9 +33,7 @@ from medcnn.worklist import (
     read_worklist,
 )
 
-__all__ = ["REPORT", "write_report"]
-
-REPORT = "report.html"
+__all__ = ["write_report"]
 
 MOST_CARDS = 48
 """Images that are in the page itself for print and without scripts, the most urgent

@@ -1,6 +1,6 @@
 """A run's scores and acquisition, beside those of its model and of earlier runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -76,12 +76,16 @@ def own_sample(bundle: Bundle) -> dict[str, str]:
     return {} if sample is None else {OWN: _SAMPLES.dump_json((sample,)).decode()}
 
 
-def earlier_samples(folders: Iterable[Path], model_sha256: str) -> tuple[Sample, ...]:
+def earlier_samples(
+    folders: Iterable[Path], model_sha256: str, thresholds: Mapping[str, float]
+) -> tuple[Sample, ...]:
     """Read the statistics of earlier runs.
 
     Args:
         folders: Their output folders, or their run.json.
         model_sha256: The model that they must be of: scores of two do not compare.
+        thresholds: Its flag thresholds. The scores of a run with others are left out:
+            they were calibrated otherwise, or rounded.
 
     Raises:
         DataError: If one is no run, of another model, or of a version that kept no
@@ -99,8 +103,11 @@ def earlier_samples(folders: Iterable[Path], model_sha256: str) -> tuple[Sample,
             msg = f"{folder} holds a run without statistics"
             hint = "An earlier version of medcnn made it: screen it again."
             raise DataError(msg, hint=hint)
-        source = f"{_RUN_WORDS}{folder}"
-        found.append(record.statistics.model_copy(update={"source": source}))
+        source, numbers = f"{_RUN_WORDS}{folder}", dict(record.statistics.numbers)
+        if record.model.thresholds != thresholds and numbers.pop("score", None):
+            source += " (of another calibration: scores are not compared)"
+        changes = {"source": source, "numbers": numbers}
+        found.append(record.statistics.model_copy(update=changes))
     return tuple(found)
 
 
@@ -118,8 +125,9 @@ def compare_runs(
     """
     *before, last = folders
     record = _run(last)
-    (sample,) = earlier_samples([last], record.model.sha256)
-    named = earlier_samples(before, record.model.sha256)
+    model = record.model.sha256, record.model.thresholds
+    (sample,) = earlier_samples([last], *model)
+    named = earlier_samples(before, *model)
     own = tuple(one for one in record.drift if not one.against.startswith(_RUN_WORDS))
     return record, own + tuple(compare(one, sample) for one in named)
 

@@ -17,6 +17,7 @@ from medcnn.screening.lock import FolderLock
 from medcnn.screening.store import STORE, Store
 from medcnn.worklist import (
     ERRORS,
+    REPORT,
     RUN,
     WORKLIST,
     Counts,
@@ -144,7 +145,8 @@ def is_published(
     wanted = _words(report=report, identify=identify)
     if state is None or (report and state != wanted):
         return False
-    return all((folder / name).is_file() for name in (WORKLIST, ERRORS, RUN))
+    names = (WORKLIST, ERRORS, RUN, *([REPORT] if report else []))
+    return all((folder / name).is_file() for name in names)
 
 
 def _words(*, report: bool, identify: bool) -> str:

@@ -70,10 +70,12 @@ class RemoteSource:
             store: Knows what they did.
             only_new: Whether what they did is left out; see `Done.known`.
         """
+        noted = store.fact("root")  # of an earlier session, elsewhere perhaps
+        root = self.root if noted is None else noted
         files = iter(self._files)
         while batch := list(islice(files, _BATCH)):
             items = [
-                Item(name_of_url(f.url, self.root), Place(f.url), f.fingerprint)
+                Item(name_of_url(f.url, root), Place(f.url), f.fingerprint)
                 for f in batch
             ]
             yield from self.done.known(items, store, only_new=only_new)

@@ -150,7 +150,8 @@ class Screening:
         self._opener = opener
         self._options = options
         self._progress = progress
-        self._earlier = earlier_samples(options.compare_with, opener.sha256)
+        thresholds = {one.label: one.flag for one in opener.spec.operating_points}
+        self._earlier = earlier_samples(options.compare_with, opener.sha256, thresholds)
         self._source = files_of(paths, output, retries=options.retry_errors)
         make_folder(output)
         with FolderLock(output), Store(output) as store:

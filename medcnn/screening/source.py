@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from medcnn.errors import ReadError
+from medcnn.errors import OutputError, ReadError
 from medcnn.io import Found, discover, status_of
 from medcnn.screening.done import Done
 from medcnn.screening.flow import Item
@@ -30,10 +30,11 @@ class Source:
     Raises:
         ReadError: If a path does not exist or cannot be looked into, or none holds a
             file.
+        OutputError: If nothing but the output folder itself is named.
     """
 
     def __init__(self, paths: list[Path], output: Path, *, retries: bool) -> None:
-        _check_paths(paths)
+        _check_paths(paths, output)
         self._paths = paths
         self._output = output
         self.done = Done(retries=retries)
@@ -59,7 +60,7 @@ class Source:
         Raises:
             ReadError: If a folder went away.
         """
-        return sum(1 for _ in discover(self._paths))
+        return sum(1 for _ in self._found())
 
     def items(self, store: Store, *, only_new: bool = False) -> Iterator[Item | None]:
         """Yield what there is to do, with what earlier sessions did of it.
@@ -69,15 +70,14 @@ class Source:
             only_new: Whether what they did is left out; see `Done.known`.
         """
         root = self._root(store)
-        inside = os.path.join(self._output.resolve(), "")  # noqa: PTH118 - as a prefix
-        others = (
-            found
-            for found in discover(self._paths)
-            if not os.fspath(found.path).startswith(inside)  # our own pictures
-        )
-        while batch := list(islice(others, _BATCH)):
+        files = self._found()
+        while batch := list(islice(files, _BATCH)):
             items = [self._item(found, root) for found in batch]
             yield from self.done.known(items, store, only_new=only_new)
+
+    def _found(self) -> Iterator[Found]:
+        """Yield all files, our own pictures not among them."""
+        return discover(self._paths, apart_from=self._output)
 
     def _item(self, found: Found, root: Path | None) -> Item:
         name = name_of(found.path, root)
@@ -115,14 +115,19 @@ class Source:
         return path_of(text, None) if text else None
 
 
-def _check_paths(paths: list[Path]) -> None:
+def _check_paths(paths: list[Path], output: Path) -> None:
     """Refuse paths in which there is nothing to do.
 
     Raises:
         ReadError: If one does not exist or cannot be looked into, or none holds a file.
+        OutputError: If nothing but the output folder is named.
     """
+    if paths and all(path == output.resolve() for path in paths):
+        msg = f"{name_of(paths[0], None)} is to be screened, and is the output as well:"
+        msg += " what lies in an output folder is not screened."
+        raise OutputError(msg, hint="Choose another --output, such as one below it.")
     refused = None
-    for found in discover(paths):
+    for found in discover(paths, apart_from=output):
         if not found.problem or found.path not in paths:
             return
         refused = refused or found

@@ -29,6 +29,7 @@ from medcnn.worklist.rows import (
 __all__ = [
     "ERRORS",
     "HEATMAPS",
+    "REPORT",
     "RUN",
     "THUMBNAILS",
     "WORKLIST",
@@ -54,5 +55,6 @@ __all__ = [
 WORKLIST = "worklist.csv"
 ERRORS = "errors.csv"
 RUN = "run.json"
+REPORT = "report.html"
 HEATMAPS = "heatmaps"
 THUMBNAILS = "thumbnails"
