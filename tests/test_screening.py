@@ -306,11 +306,15 @@ def test_a_folder_that_is_its_own_output_is_refused(model, tmp_path):
 
 
 def test_films_in_the_output_folder_are_screened_if_they_are_named(model, tmp_path):
-    write_films(tmp_path / "out" / "films", 2)
-    run = {"model": model, "output": tmp_path / "out"}
+    write_films(tmp_path / "films", 2)
+    write_films(tmp_path, 1, first=2)
+    run = {"model": model, "output": tmp_path}
     for _ in range(2):
-        found = medcnn.screen([tmp_path / "out", tmp_path / "out/films"], **run)
-        assert found.run().counts.images == 2
+        named = sorted(tmp_path.glob("[!.]*"))  # as a shell's star does
+        assert medcnn.screen(named, **run).run().counts.images == 3
+    for own in (tmp_path / "thumbnails", tmp_path / "run.json"):
+        with pytest.raises(ReadError, match="No files were found"):
+            medcnn.screen(own, **run)
 
 
 def test_folders_within_folders_are_screened_once(model, tmp_path):

@@ -11,12 +11,15 @@ from medcnn.screening.done import Done
 from medcnn.screening.flow import Item
 from medcnn.screening.lost import GONE, sifted
 from medcnn.screening.names import common_root, name_of, path_of
-from medcnn.screening.store import Fingerprint, Finished, Store
+from medcnn.screening.store import STORE, Fingerprint, Finished, Store
 from medcnn.screening.wire import Failure, Reading
+from medcnn.worklist import ERRORS, HEATMAPS, REPORT, RUN, THUMBNAILS, WORKLIST
 
 __all__ = ["Source"]
 
 _BATCH = 256
+_OURS = (ERRORS, HEATMAPS, REPORT, RUN, STORE, THUMBNAILS, WORKLIST)
+"""What a shell names, too, where all that is in an output folder is named by a star."""
 
 
 class Source:
@@ -34,6 +37,8 @@ class Source:
     """
 
     def __init__(self, paths: list[Path], output: Path, *, retries: bool) -> None:
+        ours = {output.resolve() / name for name in _OURS}
+        paths = [path for path in paths if not ours & {path, *path.parents}]
         _check_paths(paths, output)
         self._paths = paths
         self._output = output
