@@ -104,7 +104,8 @@ def earlier_samples(
             hint = "An earlier version of medcnn made it: screen it again."
             raise DataError(msg, hint=hint)
         source, numbers = f"{_RUN_WORDS}{folder}", dict(record.statistics.numbers)
-        if record.model.thresholds != thresholds and numbers.pop("score", None):
+        if record.model.thresholds != thresholds and "score" in numbers:
+            del numbers["score"]
             source += " (of another calibration: scores are not compared)"
         changes = {"source": source, "numbers": numbers}
         found.append(record.statistics.model_copy(update=changes))
