@@ -33,6 +33,7 @@ VERBS = (
     "models",
     "describe",
     "samples",
+    "deidentify",
     "listen",
     "worker",
     "doctor",

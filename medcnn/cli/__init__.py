@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from medcnn.cli.calibrate import calibrate
 from medcnn.cli.compare import compare
 from medcnn.cli.console import ExitCode, Terminated, complain, say, terminable
+from medcnn.cli.deidentify import deidentify
 from medcnn.cli.describe import describe
 from medcnn.cli.doctor import doctor, version_of
 from medcnn.cli.drift import drift
@@ -96,6 +97,7 @@ _VERBS = (
     models,
     describe,
     samples,
+    deidentify,
     listen,
     worker,
     doctor,

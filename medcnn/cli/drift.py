@@ -28,7 +28,7 @@ def drift(
     *,
     as_json: Json = False,
 ) -> None:
-    """Say whether the last run's images moved away from those before.
+    """Say whether the last run's images moved from those before.
 
     It is compared with the held-out cases of its model, and with each earlier run:
     scores, the gate's distance, and how the images were acquired.

@@ -1,0 +1,13 @@
+"""Images without whose they are: the Basic Profile of DICOM PS3.15."""
+
+from medcnn.dicom_out.deidentification.files import Deidentified, deidentify_file
+from medcnn.dicom_out.deidentification.folders import check_apart
+from medcnn.dicom_out.deidentification.pseudonyms import Pseudonyms, read_or_make_key
+
+__all__ = [
+    "Deidentified",
+    "Pseudonyms",
+    "check_apart",
+    "deidentify_file",
+    "read_or_make_key",
+]
