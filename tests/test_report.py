@@ -367,8 +367,9 @@ def test_what_headers_say_becomes_groups_before_the_table(tmp_path):
     ]
 
 
-def test_a_table_from_a_spreadsheet_names_images_as_the_worklist_does(tmp_path):
-    table = "path,sex\r\n'=a.dcm,F\r\n'-b.dcm,M\r\n"
+@pytest.mark.parametrize("between", [",", ";"])
+def test_a_table_of_a_spreadsheet_names_images_as_the_worklist_does(tmp_path, between):
+    table = f"path{between}sex\r\n'=a.dcm{between}F\r\n'-b.dcm{between}M\r\n"
     (tmp_path / "groups.csv").write_bytes(table.encode("utf-8-sig"))
 
     (found,) = groups_of(["=a.dcm", "-b.dcm"], tmp_path)

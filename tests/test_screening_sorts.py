@@ -3,8 +3,10 @@
 docs/screening.md has the table that these tests hold it to.
 """
 
+import nibabel as nib
 import numpy as np
 import pytest
+from bundles import draft_spec
 from dicoms import picture, save
 from films import film_pixels, write_films
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -20,7 +22,9 @@ from screens import three_bands, worklist_bytes
 
 import medcnn
 from medcnn.errors import NoPixelsError
+from medcnn.gate import GateRules
 from medcnn.results import Status
+from medcnn.screening.reader import read_file
 from medcnn.worklist import read_run, read_worklist
 
 pytestmark = pytest.mark.slow
@@ -160,3 +164,20 @@ def test_the_order_of_what_is_named_changes_nothing(model, tmp_path):
         run = {"model": model, "output": tmp_path / output, "workers": 2}
         medcnn.screen(given, **run).run()
     assert worklist_bytes(tmp_path / "forth") == worklist_bytes(tmp_path / "back")
+
+
+def test_voxels_beside_their_header_are_no_second_image(tmp_path):
+    voxels = np.random.default_rng(0).random((9, 9, 9)).astype("f4")
+    nib.save(nib.Nifti1Pair(voxels, np.eye(4)), tmp_path / "pair.hdr")
+    lines = "ObjectType = Image\nNDims = 3\nDimSize = 9 9 9\nElementType = MET_FLOAT\n"
+    (tmp_path / "meta.mhd").write_text(f"{lines}ElementDataFile = meta.raw\n")
+    (tmp_path / "meta.raw").write_bytes(voxels.tobytes())
+    (tmp_path / "alone.raw").write_bytes(voxels.tobytes())
+    spec = draft_spec(dims=3, shape=(8, 8, 8))
+    spec = spec.model_copy(update={"gate": GateRules(min_side=1)})
+    found = {p.name: read_file(spec, p) for p in sorted(tmp_path.iterdir())}
+    for half, header in (("pair.img", "pair.hdr"), ("meta.raw", "meta.mhd")):
+        assert f"the voxels of {header}" in found[half].reason
+        assert found[half].tensor is None
+        assert found[header].tensor is not None
+    assert found["alone.raw"].failure.stage == "format"

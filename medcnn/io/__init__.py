@@ -25,7 +25,7 @@ from medcnn.io.parts import chosen
 from medcnn.io.readers import reader_of
 from medcnn.io.source import MAX_FILE_BYTES, MAX_SAMPLES
 from medcnn.io.source import identify as source_kind
-from medcnn.io.study import is_collection, items_of, only_item
+from medcnn.io.study import header_of, is_collection, items_of, only_item
 from medcnn.io.unpacked import unpacked
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "describe",
     "describe_study",
     "discover",
+    "header_of",
     "identify",
     "is_collection",
     "load",

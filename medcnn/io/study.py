@@ -4,6 +4,7 @@ A zip archive is a folder here, and so are the files that a DICOMDIR lists.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -27,7 +28,10 @@ from medcnn.io.readers import reader_of
 from medcnn.io.source import identify, is_folder, nifti_pair, shown
 from medcnn.io.unpacked import Unpacked
 
-__all__ = ["Item", "is_collection", "items_of", "only_item"]
+__all__ = ["Item", "header_of", "is_collection", "items_of", "only_item"]
+
+_HALVES = (".img", ".img.gz", ".raw", ".raw.gz", ".zraw", ".bin", ".dat")
+"""How files are called that hold the voxels of a header beside them."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +227,25 @@ def _files_listed(path: Path) -> tuple[Path, ...]:
     """
     directory: Any = import_module("medcnn.io.dicom.directory")
     return tuple(directory.files_listed(path))
+
+
+def header_of(path: Path) -> Path | None:
+    """Return the header whose voxels a file holds, by their names.
+
+    Returns:
+        None if it is an image of its own, or none of the usual names says whose it is.
+    """
+    if not path.name.lower().endswith(_HALVES):
+        return None
+    with suppress(ReadError):
+        if _is_second_half(path, identify(path)):
+            return nifti_pair(path)[0]
+    bare = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    for header in (bare.with_suffix(ending) for ending in (".mhd", ".nhdr")):
+        with suppress(ReadError):
+            if header.is_file() and path in _voxel_files(header, identify(header)):
+                return header
+    return None
 
 
 def _voxel_files(path: Path, kind: Kind) -> set[Path]:

@@ -82,7 +82,13 @@ def _table(path: Path) -> dict[str, dict[str, str]]:
         return {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="", restkey="", strict=True)
+            first = file.readline()
+            file.seek(0)
+            # spreadsheets of half of Europe write semicolons
+            between = ";" if ";" in first and "," not in first else ","
+            reader = csv.DictReader(
+                file, delimiter=between, restval="", restkey="", strict=True
+            )
             rows = [{k: plain_text(v) for k, v in row.items() if k} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         msg = f"{path} cannot be read as a table: {error}"

@@ -14,7 +14,7 @@ import numpy as np
 from medcnn.bundle import BundleSpec
 from medcnn.drift import acquisition_of
 from medcnn.errors import GeometryError, MedcnnError, NoPixelsError, ReadError
-from medcnn.io import Cells, load
+from medcnn.io import Cells, header_of, load
 from medcnn.isolation import (
     TOO_MUCH_MEMORY,
     Answering,
@@ -26,6 +26,7 @@ from medcnn.isolation import (
 from medcnn.model import prepare
 from medcnn.preprocessing.detail import first_resize
 from medcnn.screening.fetch import fetched, is_remote
+from medcnn.screening.names import name_of
 from medcnn.screening.thumbnails import LONGEST, stack_of
 from medcnn.screening.wire import Failure, Grid, Reading, message_of
 
@@ -94,6 +95,10 @@ def _refused(error: ReadError) -> Reading:
 
 
 def _read(spec: BundleSpec, path: Path) -> Reading:
+    header = header_of(path)
+    if header is not None:
+        whose = name_of(Path(header.name), None)
+        return Reading(reason=f"it holds the voxels of {whose}, which has its own row")
     image = load(path, cells=_enough(spec))
     identity = asdict(image.identity)
     acquisition = acquisition_of(image)

@@ -47,7 +47,9 @@ class RemoteSource:
         self._url, self._files = _listing(url)
         if not self._files:
             msg = f"No files were found in {name_of_url(self._url)}."
-            raise ReadError(msg, hint="Name a folder that holds images.")
+            hint = "Check the address, and that its server can be reached; then name a "
+            hint += "folder that holds images."
+            raise ReadError(msg, hint=hint)
 
     @property
     def root(self) -> str:
