@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from medcnn.geometry import Geometry as Geometry
     from medcnn.image import Image as Image
     from medcnn.image import Study as Study
+    from medcnn.importing import import_model as import_model
     from medcnn.io import Description as Description
     from medcnn.io import ReadOptions as ReadOptions
     from medcnn.io import describe as describe
@@ -63,6 +64,7 @@ _HOME = {
     "evaluate": "medcnn.assessment",
     "explain": "medcnn.explanation",
     "export": "medcnn.exporting",
+    "import_model": "medcnn.importing",
     "load": "medcnn.io",
     "load_study": "medcnn.io",
     "open_bundle": "medcnn.bundle",

@@ -52,6 +52,7 @@ from medcnn.outputs import write_whole
 
 __all__ = [
     "CARD",
+    "FOREIGN",
     "GATE",
     "GRAPH",
     "INT8",
@@ -91,6 +92,9 @@ INT8 = "int8.xml"
 INT8_WEIGHTS = "int8.bin"
 INT8_SECTION = "## At 8 bits"
 """How the part of CARD.md begins that is about that network."""
+
+FOREIGN = "onnx-graph"
+"""The network's name in a bundle that was imported as a graph."""
 
 Precision = Literal["fp32", "int8"]
 """How exact the numbers inside a network are."""

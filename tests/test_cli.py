@@ -27,6 +27,7 @@ VERBS = (
     "calibrate",
     "drift",
     "export",
+    "import",
     "reference",
     "report",
     "view",

@@ -20,6 +20,7 @@ from medcnn.cli.drift import drift
 from medcnn.cli.evaluate import evaluate
 from medcnn.cli.explain import explain
 from medcnn.cli.export import export
+from medcnn.cli.importing import import_model
 from medcnn.cli.inspect import inspect
 from medcnn.cli.listen import listen
 from medcnn.cli.models import models
@@ -91,6 +92,7 @@ _VERBS = (
     calibrate,
     drift,
     export,
+    import_model,
     reference,
     report,
     view,
@@ -103,8 +105,9 @@ _VERBS = (
     doctor,
 )
 for _verb in _VERBS:
+    _name = {"import_model": "import"}.get(_verb.__name__)  # a word of Python's own
     # what follows in a docstring is for who reads the code
-    app.command(help=(getdoc(_verb) or "").partition("\n\nRaises:")[0])(_verb)
+    app.command(_name, help=(getdoc(_verb) or "").partition("\n\nRaises:")[0])(_verb)
 
 
 @app.callback(

@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from medcnn.bundle import GRAPH, INT8, INT8_WEIGHTS, Bundle, Precision
 from medcnn.engines.contract import Outputs, does_not_fit, need
 
-__all__ = ["OpenVinoEngine", "read_graph"]
+__all__ = ["OpenVinoEngine", "read_graph", "run_graph"]
 
 _TELEMETRY = "openvino_telemetry"
 
@@ -105,6 +105,29 @@ def read_graph(bundle: Bundle) -> Any:
     spec = bundle.spec.input
     model.reshape([1, spec.channels, *spec.shape])
     return model
+
+
+def run_graph(
+    path: Path, tensors: Sequence[npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """Return the logits that a graph's file gives, (images, labels).
+
+    Args:
+        path: .onnx or .xml; its first output are logits.
+        tensors: (C, ...) each.
+
+    Raises:
+        EngineError: If the graph cannot be compiled or does not take them.
+        MissingDependencyError: If OpenVINO is not installed.
+    """
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}
+    try:
+        compiled = _core().compile_model(path, "CPU", exact)
+        found = [np.array(compiled([tensor[None]])[0][0]) for tensor in tensors]
+    except RuntimeError as error:
+        told = does_not_fit(f"OpenVINO cannot run {path}", error)
+        raise told from error
+    return np.stack(found)
 
 
 def _rounded(path: Path) -> Any:

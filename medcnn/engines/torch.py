@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.bundle import Bundle
+from medcnn.bundle import FOREIGN, Bundle
 from medcnn.engines.contract import Outputs, does_not_fit, need
 from medcnn.errors import EngineError
 
@@ -55,9 +55,12 @@ def network_of(bundle: Bundle) -> Any:
     """Rebuild a bundle's network in torch on the CPU, in evaluation mode.
 
     Raises:
-        EngineError: If the weights do not fit the network.
+        EngineError: If the weights do not fit the network, or it is an imported graph.
         MissingDependencyError: If torch or MONAI is not installed.
     """
+    if bundle.spec.network.name == FOREIGN:
+        msg = f"{bundle.spec.name} was imported as a graph, which torch cannot run"
+        raise EngineError(msg, hint="Use openvino or onnxruntime, and --method cam.")
     torch: Any = need("torch", package="torch", install=_EXTRA)
     networks: Any = need("medcnn.networks", package="monai", install=_EXTRA)
     spec = bundle.spec

@@ -2,25 +2,57 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from medcnn.bundle import CARD, GRAPH, SPEC, Bundle, open_bundle
 from medcnn.engines.contract import need
+from medcnn.engines.torch import network_of
 from medcnn.errors import DataError, OutputError
+from medcnn.exporting.monai_bundle import write_monai_bundle
+from medcnn.exporting.verifying import verify
 from medcnn.outputs import cannot_write
 
-__all__ = ["FORMS", "Form", "export"]
+__all__ = ["AGREEMENT", "FORMS", "Form", "Way", "export"]
 
-Form = Literal["onnx", "openvino"]
+Form = Literal["onnx", "openvino", "torch-export", "monai-bundle"]
+
+AGREEMENT = "export.json"
+"""How far the exported network's answers are from the model's."""
+
+_TRAIN = "medcnn-imaging[train]"
+_PROGRAM = "model.pt2"
+
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one form is written, and run to see that it answers the same.
+
+    Attributes:
+        write: A bundle and an empty folder in, the network's file below it out.
+        run: That file and tensors (C, ...) in, logits (images, labels) out.
+        libraries: Whose versions matter.
+    """
+
+    write: Callable[[Bundle, Path], str]
+    run: Callable[[Path, Sequence[Logits]], Logits]
+    libraries: tuple[str, ...]
+
 
 _README = """A network of medcnn, for other programs.
 
 {file} takes one tensor, {shape} of float32, prepared as bundle.json says under
-"preprocessing". It gives "logits", one for each of {labels}, which become probabilities
-by "calibration" there, and "features", the last feature map. CARD.md says what it must
-not be used for. For research use only.
+"preprocessing". It gives logits{more}, one for each of
+{labels}; they become probabilities by "calibration" there.
+export.json says how far its answers were from the model's, CARD.md what it must not be
+used for. For research use only.
 """
 
 
@@ -30,14 +62,18 @@ def export(model: str | Path, *, form: Form, output: str | Path) -> Path:
     Args:
         model: A shipped model's name, or a bundle's directory.
         form: "onnx" for model.onnx, which holds its weights; "openvino" for model.xml
-            and model.bin.
+            and model.bin; "torch-export" for model.pt2, a program of torch.export;
+            "monai-bundle" for a folder that `python -m monai.bundle run` runs.
         output: The new folder; there must be none yet.
 
     Returns:
-        The folder: the graph, bundle.json, CARD.md and README.txt.
+        The folder: the network, bundle.json, CARD.md, README.txt, and in export.json
+        how far its answers are from the model's.
 
     Raises:
-        DataError: If it is a detector, whose answer is not in its graph.
+        DataError: If it is a detector, whose answer is not in its graph, or the form
+            cannot do what its preprocessing does.
+        EngineError: If the network answers otherwise in that form, or it does not fit.
         OutputError: If it is there already or cannot be written.
         MissingDependencyError: If what writes that form is not installed.
     """
@@ -52,8 +88,7 @@ def export(model: str | Path, *, form: Form, output: str | Path) -> Path:
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        name = FORMS[form](bundle, partial)
-        _write_facts(bundle, partial, name)
+        _write(bundle, partial, form)
         partial.replace(folder)
     except OSError as error:
         told = cannot_write(folder, error)
@@ -63,9 +98,23 @@ def export(model: str | Path, *, form: Form, output: str | Path) -> Path:
     return folder
 
 
+def _write(bundle: Bundle, folder: Path, form: Form) -> None:
+    """Write the network, see that it answers the same, and tell the facts."""
+    way = FORMS[form]
+    name = way.write(bundle, folder)
+    found = verify(
+        bundle,
+        lambda tensors: way.run(folder / name, tensors),
+        form=form,
+        libraries=way.libraries,
+    )
+    text = json.dumps(found.to_json(), indent=2) + "\n"
+    (folder / AGREEMENT).write_text(text, encoding="utf-8")
+    _write_facts(bundle, folder, name)
+
+
 def _onnx(bundle: Bundle, folder: Path) -> str:
-    extra = "medcnn-imaging[train]"
-    networks: Any = need("medcnn.networks.whole", package="onnx", install=extra)
+    networks: Any = need("medcnn.networks.whole", package="onnx", install=_TRAIN)
     (folder / "model.onnx").write_bytes(networks.whole_graph(bundle.path / GRAPH))
     return "model.onnx"
 
@@ -79,11 +128,37 @@ def _openvino(bundle: Bundle, folder: Path) -> str:
     return "model.xml"
 
 
-FORMS: dict[str, Callable[[Bundle, Path], str]] = {
-    "onnx": _onnx,
-    "openvino": _openvino,
+def _torch_export(bundle: Bundle, folder: Path) -> str:
+    shape = (bundle.spec.input.channels, *bundle.spec.input.shape)
+    network = network_of(bundle)
+    program = _programs().program_of(network, shape, with_features=True)
+    (folder / _PROGRAM).write_bytes(program)
+    return _PROGRAM
+
+
+def _run_graph(path: Path, tensors: Sequence[Logits]) -> Logits:
+    from medcnn.engines.openvino import run_graph
+
+    return run_graph(path, tensors)
+
+
+def _run_program(path: Path, tensors: Sequence[Logits]) -> Logits:
+    return np.asarray(_programs().run_program(path, list(tensors)))
+
+
+def _programs() -> Any:
+    return need("medcnn.networks.programs", package="torch", install=_TRAIN)
+
+
+FORMS: dict[Form, Way] = {
+    "onnx": Way(_onnx, _run_graph, ("onnx", "openvino")),
+    "openvino": Way(_openvino, _run_graph, ("openvino",)),
+    "torch-export": Way(_torch_export, _run_program, ("openvino", "torch")),
+    "monai-bundle": Way(
+        write_monai_bundle, _run_program, ("monai", "openvino", "torch")
+    ),
 }
-"""Each form and what writes it: a bundle and a folder in, the graph's name out."""
+"""Each form, how it is written, and how it is run."""
 
 
 def _write_facts(bundle: Bundle, folder: Path, name: str) -> None:
@@ -94,5 +169,7 @@ def _write_facts(bundle: Bundle, folder: Path, name: str) -> None:
     (folder / SPEC).write_text(text, encoding="utf-8")
     (folder / CARD).write_text(bundle.card(), encoding="utf-8")
     shape = (1, spec.input.channels, *spec.input.shape)
-    words = _README.format(file=name, shape=shape, labels=", ".join(spec.labels))
+    more = "" if name.startswith("models/") else " and then the last feature map"
+    labels = ", ".join(spec.labels)
+    words = _README.format(file=name, shape=shape, labels=labels, more=more)
     (folder / "README.txt").write_text(words, encoding="utf-8")

@@ -24,18 +24,21 @@ from torch import nn
 from medcnn.errors import BundleError
 from medcnn.networks.classifier import Classifier
 
-__all__ = ["export_graph"]
+__all__ = ["TwoOutputs", "export_graph", "share_weights"]
 
 _OPSET = 18
 _MOST_INSIDE = 1 << 20
 
 
-class _TwoOutputs(nn.Module):
+class TwoOutputs(nn.Module):
+    """A network that gives its logits and its last feature map."""
+
     def __init__(self, network: Classifier) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits (B, L) and features (B, F, ...)."""
         return self.network.with_features(x)
 
 
@@ -52,11 +55,26 @@ def export_graph(
     Raises:
         BundleError: If the graph cannot be made to share the file's weights.
     """
-    places = _places(weights_file)
     model = _to_onnx(network.cpu().eval(), shape)
+    share_weights(model, weights_file)
+    return bytes(model.SerializeToString())
+
+
+def share_weights(model: onnx.ModelProto, weights_file: Path) -> None:
+    """Let a graph's initialisers refer to the same tensors in a file.
+
+    Args:
+        model: The graph; its initialisers are changed in place.
+        weights_file: weights.safetensors; the graph must lie in the same folder.
+
+    Raises:
+        BundleError: If more than a little of the weights is not in the file.
+    """
+    places = _places(weights_file)
     inside = 0
     for tensor in model.graph.initializer:
-        name = tensor.name.removeprefix("network.")
+        name = tensor.name
+        name = name if name in places else name.removeprefix("network.")
         size = len(tensor.raw_data)
         if name not in places or places[name][1] != size:
             inside += size
@@ -68,7 +86,6 @@ def export_graph(
     if inside > _MOST_INSIDE:
         msg = f"{inside} bytes of weights are not in {weights_file}"
         raise BundleError(msg)
-    return bytes(model.SerializeToString())
 
 
 def _to_onnx(network: Classifier, shape: tuple[int, ...]) -> onnx.ModelProto:
@@ -77,7 +94,7 @@ def _to_onnx(network: Classifier, shape: tuple[int, ...]) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecation notes
         torch.onnx.export(
-            _TwoOutputs(network),
+            TwoOutputs(network),
             (torch.zeros(1, *shape),),
             target,
             input_names=["image"],

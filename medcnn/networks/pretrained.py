@@ -32,6 +32,7 @@ __all__ = [
     "PretrainedReport",
     "load_bundle_weights",
     "load_pretrained",
+    "read_weights",
 ]
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net")
@@ -91,7 +92,7 @@ def load_pretrained(network: Classifier, path: Path) -> PretrainedReport:
     Raises:
         BundleError: If the file cannot be read, or its keys or shapes do not fit.
     """
-    raw = _read(path)
+    raw = read_weights(path)
     try:
         layout, names = recognise(raw)
     except BundleError as error:
@@ -229,8 +230,11 @@ def _some(keys: Sequence[str]) -> str:
     return ", ".join(keys[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _read(path: Path) -> Weights:
+def read_weights(path: Path) -> Weights:
     """Read tensors by name, as float32 where they are floats.
+
+    Args:
+        path: .safetensors, or .pth / .pt; nothing in it is executed.
 
     Raises:
         BundleError: If the file is not there or holds anything but tensors.
