@@ -1,6 +1,7 @@
 """What is asked of a cluster, and what is said when it cannot do it; without Ray."""
 
 import os
+import socket
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -84,9 +85,14 @@ def test_a_late_start_is_tried_once_more(ray):
 
 def test_a_cluster_that_is_not_there_is_named(ray):
     ray.fails = 9
-    with pytest.raises(EngineError, match="no Ray cluster can be had on there:6379"):
-        connect("there:6379", **SMALL)
+    with pytest.raises(EngineError, match="no Ray cluster can be had on auto"):
+        connect("auto", **SMALL)
     assert len(ray.inits) == 1
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        free = f"127.0.0.1:{listening.getsockname()[1]}"
+    with pytest.raises(EngineError, match=f"can be had on {free}: .*refused"):
+        connect(free, **SMALL)
+    assert len(ray.inits) == 1  # Ray was not asked, which tries for minutes
 
 
 def test_ray_that_is_not_installed_is_named(monkeypatch):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ _STORE_BYTES = 256 << 20
 
 _MOST_CHARACTERS = 24
 """Of the path of the system's temporary folder, below which Ray makes sockets."""
+
+_ANSWERS_S = 10.0
+"""How long a cluster's head may take to take a connection."""
 
 _TRIES = 2
 """On a crowded machine Ray's parts may need longer to start than it waits for them."""
@@ -84,6 +88,7 @@ def connect(address: str | None, *, processors: int, model_bytes: int) -> Cluste
     if ray.is_initialized():
         return Cluster(ray, is_ours=False)
     folder = None
+    _refuse_unreachable(address)
     options: dict[str, Any] = {"address": address}
     if address is None:
         folder = _folder()
@@ -153,6 +158,23 @@ def _start(ray: Any, address: str | None, options: dict[str, Any]) -> None:
             raise EngineError(msg, hint=hint) from error
         else:
             return
+
+
+def _refuse_unreachable(address: str | None) -> None:
+    """Refuse HOST:PORT where nobody listens: Ray would try for minutes.
+
+    Raises:
+        EngineError: If it is so.
+    """
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
+    except (OSError, OverflowError) as error:
+        msg = f"no Ray cluster can be had on {address}: {_first_line(error)}"
+        hint = "Start its head with ray start --head, or leave out --address."
+        raise EngineError(msg, hint=hint) from error
 
 
 def _first_line(error: BaseException) -> str:
