@@ -319,7 +319,7 @@ def test_what_is_no_image_is_refused(tmp_path):
         done(words, tmp_path / "out")
     with pytest.raises(NoPixelsError, match="carries no pixels"):
         done(tmp_path / "report.dcm", tmp_path / "out")
-    with pytest.raises(DecodeError, match="no study, series or object UID"):
+    with pytest.raises(DecodeError, match="lacks its class or the UID"):
         done(tmp_path / "lacking.dcm", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

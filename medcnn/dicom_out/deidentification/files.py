@@ -86,8 +86,8 @@ def deidentify_file(path: Path, folder: Path, pseudonyms: Pseudonyms) -> Deident
             if "PixelData" in clean and _syntax(dataset).is_encapsulated:
                 pixels = clean["PixelData"]
                 pixels.value = without_comments(pixels.value)
+            target = _place(clean, folder, path)
             content = _as_file(clean, _syntax(dataset))
-    target = _place(clean, folder, path)
     return Deidentified(target, _keep(target, content), _burned_in(dataset))
 
 
@@ -120,8 +120,8 @@ def _place(clean: Dataset, folder: Path, path: Path) -> Path:
     """
     levels = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     study, series, image = (text(clean, keyword) for keyword in levels)
-    if not (study and series and image):
-        msg = "it has no study, series or object UID, of which new ones could be made."
+    if not (study and series and image and text(clean, "SOPClassUID")):
+        msg = "it lacks its class or the UID of its study, its series or itself."
         raise DecodeError(msg, path=path, hint=NOT_CONFORMANT)
     return folder / study / series / f"{image}.dcm"
 
