@@ -1,6 +1,7 @@
 """medcnn view: what is started, and what is said if it cannot be."""
 
 import json
+import socket
 import sys
 
 import pytest
@@ -56,6 +57,15 @@ def test_a_path_that_is_not_there_is_named(tmp_path, python):
     answer = run(tmp_path / "gone.dcm", "--python", python[0])
     assert answer.exit_code == 1
     assert "gone.dcm does not exist" in answer.output
+
+
+def test_a_port_in_use_is_told(python):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        answer = run("--python", python[0], "--port", taken.getsockname()[1])
+    assert answer.exit_code == 1
+    assert "cannot be listened on" in answer.output
+    assert "Leave --port out" in answer.output
+    assert not python[1].exists()
 
 
 def test_the_viewer_gets_path_model_and_this_python(tmp_path, python):

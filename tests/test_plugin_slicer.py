@@ -1,11 +1,14 @@
 """The Slicer extension's files, as far as they can be judged without Slicer."""
 
 import ast
+import hashlib
 import importlib.metadata
 import importlib.util
 import json
 import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -44,7 +47,25 @@ def test_every_script_is_packaged():
 
 
 def test_every_resource_is_packaged():
-    assert cmake_list("MODULE_PYTHON_RESOURCES") == below("*", ".png", ".ui")
+    found = below("*", ".nii", ".png", ".ui")
+    assert cmake_list("MODULE_PYTHON_RESOURCES") == found
+    assert len([name for name in found if "SampleData" in name]) == 4
+
+
+def test_sample_data_are_the_phantoms_and_their_checksums_are_right():
+    """Slicer compares them at each load; tests of the phantoms say what they are."""
+    tree = ast.parse((LIBRARY / "samples.py").read_text())
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    samples = [c for c in calls if ast.unparse(c.func) == "Sample"]
+    told = {c.args[1].value: c.args[2].value for c in samples}
+    files = {
+        path.name: path for path in (MODULE / "Resources/SampleData").glob("*.nii")
+    }
+    assert set(told) == set(files)
+    for name, path in files.items():
+        content = path.read_bytes()
+        assert content == (ROOT / "sample_data" / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == told[name]
 
 
 def test_the_extension_is_named_alike_everywhere():
@@ -183,3 +204,82 @@ def test_medcnn_inside_slicer_would_move_what_slicer_bundles(bundled):
     moved = {n.name for n in both if bundled[n.name.lower()] not in n.specifier}
     assert {"numpy", "pydicom", "scipy"} <= {n.name for n in both} - moved
     assert moved == {"highdicom"}
+
+
+# ------------------------------------------------------------------ asked of pip itself
+
+
+def resolve(*wanted):
+    """Ask pip what it would install into Slicer's Python 3.12; nothing is installed.
+
+    Returns:
+        Its exit status, what it would install (name to version), what it said.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--ignore-installed",
+    ]
+    command += ["--python-version", "3.12", "--only-binary=:all:", "--quiet"]
+    command += ["--disable-pip-version-check", "--report", "-", *map(str, wanted)]
+    told = subprocess.run(command, capture_output=True, check=False, text=True)
+    if told.returncode:
+        return told.returncode, {}, told.stdout + told.stderr
+    installs = json.loads(told.stdout)["install"]
+    found = {each["metadata"]["name"].lower(): each for each in installs}
+    versions = {name: each["metadata"]["version"] for name, each in found.items()}
+    return 0, versions, told.stderr
+
+
+@pytest.fixture(scope="module")
+def index():
+    """An index of packages; without one there is nobody to ask."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--retries", "0", "--timeout", "10", "--dest"]
+    with tempfile.TemporaryDirectory() as folder:
+        told = subprocess.run(
+            [*command, folder, "iniconfig"], capture_output=True, check=False
+        )
+    if told.returncode:
+        pytest.skip("no index of packages can be reached")
+
+
+def needs_of(extra):
+    """Return what medcnn with an extra needs, as its package says."""
+    texts = importlib.metadata.requires(NAME) or []
+    needs = [Requirement(text) for text in texts]
+    return [
+        str(need).partition(";")[0]
+        for need in needs
+        if need.marker is None or need.marker.evaluate({"extra": extra})
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_pip_moves_nothing_in_slicer_for_what_the_extension_imports(bundled, index):
+    imported = set().union(*map(imports_at_file_scope, SCRIPTS))
+    wanted = imported - sys.stdlib_module_names - {"MedCNNLib", "ctk", "qt"}
+    wanted -= {"slicer", "vtk"}
+    status, found, said = resolve("-c", PINS, *wanted)
+    assert status == 0, said
+    assert found == {"numpy": bundled["numpy"]}
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_pip_finds_medcnn_for_a_python_of_its_own_and_refuses_it_in_slicer(
+    bundled, index
+):
+    needs = needs_of("serve")
+    assert {"fastapi", "uvicorn"} <= {Requirement(each).name for each in needs}
+    status, found, said = resolve(*needs)
+    assert status == 0, said
+    assert {"openvino", "pydicom", "fastapi"} <= set(found)
+    assert "torch" not in found
+    status, _, said = resolve("-c", PINS, *needs)
+    assert status
+    assert "highdicom" in said

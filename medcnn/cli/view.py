@@ -1,6 +1,7 @@
 """medcnn view: look at a study in the browser, with a model's answer over it."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from medcnn.errors import DataError, MissingDependencyError
+from medcnn.errors import DataError, MissingDependencyError, ServiceError
 
 __all__ = ["view"]
 
@@ -64,6 +65,7 @@ def view(
         if given is not None and not given.exists():
             msg = f"{given} does not exist"
             raise DataError(msg, hint="Name a file, or a folder with one series.")
+    _check_port(port)
     command = [_python_with_views(python), "-m", "medcnn_trame"]
     command += ["--medcnn-python", sys.executable, "--port", str(port)]
     command += ["--model", model] if model else []
@@ -75,6 +77,22 @@ def view(
             command, env=_surroundings(places), check=False
         ).returncode
     raise typer.Exit(code)
+
+
+def _check_port(port: int) -> None:
+    """Refuse a port of this machine that cannot be had; 0 always can.
+
+    Raises:
+        ServiceError: If another program listens on it, or it is not for this user.
+    """
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        msg = f"Port {port} of this machine cannot be listened on: {reason}"
+        hint = "Leave --port out: a free one is taken."
+        raise ServiceError(msg, kind="start", hint=hint) from error
 
 
 def _python_with_views(named: Path | None) -> str:

@@ -6,16 +6,22 @@ compared come from the viewer's own transforms, never from the adapter's.
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pytest
+from MedCNNLib.client import Worker, WorkerError
 
-__all__ = ["GRIDS", "Adapter", "Contract", "LightStart"]
+__all__ = ["GRIDS", "Adapter", "Contract", "Desk", "Dialogue", "LightStart"]
 
 SHAPE = (6, 5, 4)
+SAMPLES = Path(__file__).parents[2] / "sample_data"
+VOLUME = SAMPLES / "vessel_aneurysm.nii"
 
 
 class Adapter(Protocol):
@@ -41,6 +47,34 @@ class Adapter(Protocol):
 
     def hottest(self, heat: Any) -> Any:
         """Return where the viewer itself has the highest value, RAS+ mm."""
+
+
+class Desk(Protocol):
+    """A viewer as its user has it: with its panel or page, and a real worker."""
+
+    def open(self, path: Path, model: str) -> None:
+        """Show a file, and choose a model."""
+
+    def begin(self) -> None:
+        """Press what classifies the image."""
+
+    def begin_long(self) -> None:
+        """Press what takes seconds; return once the worker is at it."""
+
+    def cancel(self) -> None:
+        """Press what cancels."""
+
+    def wait(self) -> None:
+        """Wait until nothing is going on any more."""
+
+    def words(self) -> str:
+        """Return what the user is told."""
+
+    def has_answer(self) -> bool:
+        """Say whether an answer is shown."""
+
+    def worker_pid(self) -> int:
+        """Return the worker's process."""
 
 
 def _matrix(directions: Any, spacing: Any, origin: Any) -> Any:
@@ -104,6 +138,55 @@ class Contract:
         place = adapter.hottest(adapter.lay(values, image))
         off = np.linalg.inv(affine) @ [*place, 1]
         assert np.abs(off[:3] - voxel).max() < 0.5
+
+
+class Dialogue:
+    """What a user meets when things go wrong; a subclass has a fixture `desk`."""
+
+    def test_cancel_stops_it_and_the_next_question_is_answered(
+        self, desk: Desk
+    ) -> None:
+        """Nothing is shown of what was cancelled, and the viewer says that it was."""
+        desk.open(VOLUME, "vessel-3d")
+        desk.begin_long()
+        desk.cancel()
+        desk.wait()
+        assert re.search("stopped|cancelled", desk.words(), re.IGNORECASE)
+        assert not desk.has_answer()
+        desk.begin()
+        desk.wait()
+        assert desk.has_answer()
+
+    def test_an_error_of_the_worker_is_shown_with_what_to_do(self, desk: Desk) -> None:
+        """Both sentences, word by word as the worker says them to anybody."""
+        desk.open(VOLUME, "chest-xray")
+        desk.begin()
+        desk.wait()
+        with (
+            Worker(os.environ["MEDCNN_PYTHON"], folders=[SAMPLES]) as worker,
+            pytest.raises(WorkerError) as refused,
+        ):
+            worker.classify(VOLUME, "chest-xray")
+        assert refused.value.hint
+        assert refused.value.message in desk.words()
+        assert refused.value.hint in desk.words()
+        assert not desk.has_answer()
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+    def test_a_worker_that_is_killed_is_told_and_started_again(
+        self, desk: Desk
+    ) -> None:
+        """The viewer lives on, says what to do, and that is enough."""
+        desk.open(VOLUME, "vessel-3d")
+        desk.begin_long()
+        os.kill(desk.worker_pid(), signal.SIGKILL)
+        desk.wait()
+        assert "ended" in desk.words()
+        assert "again" in desk.words()
+        assert not desk.has_answer()
+        desk.begin()
+        desk.wait()
+        assert desk.has_answer()
 
 
 class LightStart:

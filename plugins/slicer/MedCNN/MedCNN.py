@@ -4,6 +4,7 @@ The networks run in another Python, which the panel finds or makes; this module 
 only what Slicer brings.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -11,13 +12,14 @@ import qt
 import slicer
 import vtk
 from MedCNNLib.classify_panel import ClassifyPanel
-from MedCNNLib.client import Job, Result, Worker
+from MedCNNLib.client import Result, Worker
 from MedCNNLib.environment import find_python
 from MedCNNLib.evaluate_panel import EvaluatePanel
 from MedCNNLib.findings import add_heatmaps, labels_to_ask
 from MedCNNLib.places import peak_ras
 from MedCNNLib.python_panel import PythonPanel
-from MedCNNLib.session import Session, Task
+from MedCNNLib.samples import register_samples
+from MedCNNLib.session import Session, Steps, Task
 from MedCNNLib.sources import image_of, single_file
 from MedCNNLib.train_panel import TrainPanel
 from MedCNNLib.volumes import image_from_node, node_from_image
@@ -32,7 +34,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-_POLL_MS = 100
+_POLL_MS, _MOVE_MS = 100, 5
 _MODIFIED = vtk.vtkCommand.ModifiedEvent
 
 
@@ -52,6 +54,13 @@ class MedCNN(ScriptedLoadableModule):
             "which run in a Python of their own. Research use only: no diagnosis."
         )
         self.parent.acknowledgementText = _("Apache License 2.0.")
+        # other modules can be asked only when Slicer has found them all
+        slicer.app.connect("startupCompleted()", self.registerSampleData)
+
+    @staticmethod
+    def registerSampleData() -> None:
+        """Offer computed phantoms in the module Sample Data."""
+        register_samples(Path(__file__).parent / "Resources")
 
 
 @parameterNodeWrapper
@@ -188,6 +197,8 @@ class MedCNNWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.pythonPanel.step()
         if not self.isBusy:
             self._timer.stop()
+        is_moving = self.logic.session.is_moving
+        self._timer.setInterval(_MOVE_MS if is_moving else _POLL_MS)
         self.refresh()
 
     def onCancel(self) -> None:
@@ -258,10 +269,12 @@ class MedCNNLogic(ScriptedLoadableModuleLogic):
         image = image_of(volume)
         file = single_file(volume) if sendFile else None
 
-        def submit(client: Worker) -> Job:
-            sent = client.upload_file(file) if file else image
+        def submit(client: Worker) -> Steps:
+            sending = client.uploading_file(file) if file else client.uploading(image)
+            sent = yield from sending
             choices = {"method": method, "labels": labels_to_ask(image.shape)}
-            return client.submit_classify(sent, model, **choices)
+            asked = client.submitting("classify", image=sent, model=model, **choices)
+            return (yield from asked)
 
         return Task(_("Classifying ..."), submit, lambda job: done(job.result()))
 

@@ -5,6 +5,7 @@ panel's code. It says nothing of PythonQt's conversions, nor of how Slicer's own
 behave: for that there is the module's self test, inside Slicer.
 """
 
+import ctypes
 import sys
 import types
 from typing import Annotated, get_args, get_origin, get_type_hints
@@ -25,6 +26,14 @@ def application():
     return QtWidgets.QApplication.instance() or QtWidgets.QApplication(["medcnn"])
 
 
+def _keep_none():
+    """Give None the reference that PySide6 6.12 takes away with each void call.
+
+    Up to Python 3.11 a program that makes some thousand such calls ends by it.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
+
+
 class Handle:
     """A Qt object as PythonQt shows it: properties are values, signals text."""
 
@@ -36,7 +45,14 @@ class Handle:
         if place >= 0:
             return self.wrapped.metaObject().property(place).read(self.wrapped)
         found = getattr(self.wrapped, name)
-        return lambda *given: found(*[getattr(g, "wrapped", g) for g in given])
+
+        def call(*given):
+            answer = found(*[getattr(each, "wrapped", each) for each in given])
+            if answer is None:
+                _keep_none()
+            return answer
+
+        return call
 
     def __setattr__(self, name, value):
         if self.wrapped.metaObject().indexOfProperty(name) < 0:

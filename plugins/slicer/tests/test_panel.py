@@ -317,8 +317,27 @@ def test_a_trained_model_is_chosen(panel, worker):
     panel.ui.nameEdit.setText("mine")
     panel.click("trainButton")
     panel.finish()
-    assert panel.worker.asked[-1] == ("train", "/data/train.csv", "mine")
+    assert panel.worker.asked[-1] == ("train", "/data/train.csv", "mine", {})
     assert panel.widget.classifyPanel.model["id"] == "vessel-3d"
+
+
+def test_settings_override_the_plan(panel, worker):
+    worker.jobs[:] = [workers.FakeJob({"id": "vessel-3d"})]
+    panel.ui.trainPath.setCurrentPath("/data/train.csv")
+    panel.ui.settingsEdit.setText("optimiser.epochs=5; input.shape=[32, 32]; a.b=c")
+    panel.click("trainButton")
+    panel.finish()
+    wanted = {"optimiser.epochs": 5, "input.shape": [32, 32], "a.b": "c"}
+    assert panel.worker.asked[-1][3] == wanted
+
+
+@pytest.mark.parametrize("button", ["planButton", "trainButton"])
+def test_a_setting_that_cannot_be_read_is_told_and_nothing_is_asked(panel, button):
+    panel.ui.trainPath.setCurrentPath("/data/train.csv")
+    panel.ui.settingsEdit.setText("epochs")
+    panel.click(button)
+    assert "'epochs' is no setting. Write key=value" in panel.ui.statusLabel.text
+    assert not panel.widget.isBusy
 
 
 def test_the_size_is_told_before_a_python_is_made(panel, tmp_path, monkeypatch):

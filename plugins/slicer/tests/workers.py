@@ -58,6 +58,13 @@ class FakeJob:
         if self._error and self._left <= 0:
             raise self._error
 
+    def polling(self):
+        self.poll()
+        yield None
+
+    def fetching(self):
+        yield 0.5
+
     def cancel(self):
         self.cancelled = True
 
@@ -94,12 +101,24 @@ class FakeWorker:
     def models(self):
         return MODELS
 
-    def info(self):
-        return {"methods": [{"name": "cam"}, {"name": "occlusion"}]}
+    def asking(self, method, where):
+        yield None
+        methods = [{"name": "cam"}, {"name": "occlusion"}]
+        return {"/v1/models": {"models": MODELS}, "/v1/info": {"methods": methods}}[
+            where
+        ]
 
-    def upload_file(self, path):
-        self.asked.append(("upload_file", path))
-        return "id-of-file"
+    def uploading(self, image):
+        yield 0.5
+        return image
+
+    def uploading_file(self, path):
+        yield 0.5
+        return path
+
+    def submitting(self, kind, image, model, **choices):
+        yield None
+        return self.submit_classify(image, model, **choices)
 
     def submit_classify(self, image, model, **choices):
         self.asked.append(("classify", image, model, choices))
@@ -109,12 +128,12 @@ class FakeWorker:
         self.asked.append(("evaluate", data, model))
         return self.jobs.pop(0)
 
-    def submit_plan(self, data):
-        self.asked.append(("plan", data))
+    def submit_plan(self, data, settings):
+        self.asked.append(("plan", data, settings))
         return self.jobs.pop(0)
 
-    def submit_train(self, data, name):
-        self.asked.append(("train", data, name))
+    def submit_train(self, data, name, settings):
+        self.asked.append(("train", data, name, settings))
         return self.jobs.pop(0)
 
     def download(self, job, name, folder):

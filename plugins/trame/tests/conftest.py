@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[3]
 PLUGINS = ROOT / "plugins"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
-sys.path[:0] = [str(PLUGINS / "trame"), str(PLUGINS / "slicer/MedCNN")]
+OWN = ("trame", "slicer/MedCNN", "contract")
+
+sys.path[:0] = [str(PLUGINS / each) for each in OWN]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from MedCNNLib.errors import ViewerError
 from MedCNNLib.findings import add_heatmaps, answer_columns, scale_of
 from MedCNNLib.heat import hide_heat, lay_over, set_opacity, set_threshold
 from MedCNNLib.places import jump_to, peak_ras, segment_from_heat
-from MedCNNLib.session import Task
+from MedCNNLib.session import Steps, Task
 from MedCNNLib.sources import misfit
 from MedCNNLib.tables import fill_table
 
@@ -82,8 +82,9 @@ class ClassifyPanel:
     def _ask_models(self, *_: Any) -> None:
         found: dict[str, Any] = {}
 
-        def submit(client: Client) -> None:
-            found["models"], found["info"] = client.models(), client.info()
+        def submit(client: Client) -> Steps:
+            found.update((yield from client.asking("GET", "/v1/models")))
+            found["info"] = yield from client.asking("GET", "/v1/info")
 
         def done(_: None) -> None:
             self._owner.done()

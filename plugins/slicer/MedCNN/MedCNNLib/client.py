@@ -17,6 +17,7 @@ import ipaddress
 import json
 import os
 import secrets
+import selectors
 import shutil
 import ssl
 import subprocess
@@ -31,7 +32,10 @@ from urllib.parse import quote, urlencode, urlsplit
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import socket
+    from collections.abc import Generator, Mapping, Sequence
+
+    Steps = Generator[Optional[float], None, Any]
 
 __all__ = [
     "API",
@@ -59,6 +63,8 @@ _JSON = "application/json"
 _ANSWER_SECONDS = 120.0
 _LONG_POLL_SECONDS = 1.0
 _LAST_WORDS = 2000
+_PIECE = 1 << 20
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _AXES = ("ijk", "cijk", "kji", "kjic")
 _INSTALL = "In a Python 3.11 or newer: pip install 'medcnn-imaging[serve]'."
 
@@ -251,6 +257,17 @@ class Job:
             self.facts = self._client.ask("GET", where)
         return self.facts
 
+    def polling(self) -> Steps:
+        """As `poll`, in steps that never wait; see `Client.uploading`."""
+        if not self.finished:
+            where = f"/v1/jobs/{quote(self.id)}"
+            self.facts = yield from self._client.asking("GET", where)
+
+    def fetching(self) -> Steps:
+        """Fetch what it found in steps; `result` then has it at once."""
+        if self._result is None and self.facts["error"] is None:
+            self._result = yield from self._client.finding(self)
+
     def cancel(self) -> Facts:
         """Cancel it; it ends as soon as it can."""
         if not self.finished:
@@ -373,19 +390,26 @@ class Client:
         Args:
             path: On this machine.
             choices: series, part, resample_tilt, allow_gaps.
-
-        Raises:
-            WorkerError: If it cannot be read, here or there.
         """
-        given = {key: value for key, value in choices.items() if value is not None}
-        query = urlencode({"name": Path(path).name, **given})
-        try:
-            file = open(path, "rb")  # noqa: PTH123, SIM115 - closed below
-        except OSError as error:
-            message = f"{path} cannot be read: {error.strerror}."
-            raise WorkerError(message, "", "image") from error
-        with file:
-            return str(self._send_file(file, f"/v1/images?{query}", _ANY_FILE)["id"])
+        where = f"/v1/images?{_query(path, choices)}"
+        with _opened(path) as file:
+            return str(self._send_file(file, where, _ANY_FILE)["id"])
+
+    def uploading(self, image: Image) -> Steps:
+        """As `upload`, in steps of milliseconds, for viewers that must not stand still.
+
+        Each step yields how much is done, 0 to 1, or None where it is the worker's turn
+        and a timer had better come back. The last one returns the image's id.
+        """
+        with tempfile.TemporaryFile() as file:
+            yield from _writing(image, file)
+            return (yield from self._posting(file, "/v1/images", _NPZ))
+
+    def uploading_file(self, path: Place, **choices: Any) -> Steps:
+        """As `upload_file`, in steps; see `uploading`."""
+        where = f"/v1/images?{_query(path, choices)}"
+        with _opened(path) as file:
+            return (yield from self._posting(file, where, _ANY_FILE))
 
     def image(self, image_id: str) -> Image:
         """Return an image that the worker keeps."""
@@ -403,6 +427,11 @@ class Client:
     def submit(self, kind: str, **request: Any) -> Job:
         """Queue a job; its fields are in docs/worker.md."""
         return Job(self, self.ask("POST", "/v1/jobs", {"kind": kind, **request}))
+
+    def submitting(self, kind: str, **request: Any) -> Steps:
+        """As `submit`, in steps; see `uploading`."""
+        asked = yield from self.asking("POST", "/v1/jobs", {"kind": kind, **request})
+        return Job(self, asked)
 
     def submit_load(self, path: Place, **choices: Any) -> Job:
         """Read an image on the worker's machine; as `load`."""
@@ -554,31 +583,43 @@ class Client:
             return facts["model"]
         if job.kind != "classify":
             return facts
-        maps: dict[str, Heatmap] = {}
-        if facts["heatmaps"]:
-            raw = self.ask_bytes("GET", f"/v1/jobs/{quote(job.id)}/heatmaps")
-            arrays = _arrays(raw)
-            for number, one in enumerate(facts["heatmaps"]):
-                array = arrays[f"heatmap_{number}"]
-                maps[one["label"]] = Heatmap(array, arrays.get("affine"), one)
-        return Result(facts, maps)
+        if not facts["heatmaps"]:
+            return Result(facts, {})
+        raw = self.ask_bytes("GET", f"/v1/jobs/{quote(job.id)}/heatmaps")
+        return _result(facts, _arrays(raw))
+
+    def finding(self, job: Job) -> Steps:
+        """As `found`, heatmaps in steps; see `uploading`.
+
+        Raises:
+            WorkerError: If what the worker sent is broken.
+        """
+        facts = job.facts["result"]
+        if job.kind != "classify" or not facts["heatmaps"]:
+            return self.found(job)
+        where = f"/v1/jobs/{quote(job.id)}/heatmaps"
+        with tempfile.TemporaryFile() as file:
+            yield from self._exchanging("GET", where, into=file)
+            try:
+                arrays = yield from _reading(file)
+            except (zipfile.BadZipFile, ValueError) as error:
+                message = "What the worker sent is broken."
+                raise WorkerError(message, "Ask again.", "connection") from error
+        return _result(facts, arrays)
 
     # -------------------------------------------------------------- HTTP
 
     def ask(self, method: str, where: str, body: Facts | None = None) -> Facts:
-        """Ask a route of JSON; return what it answers.
-
-        Raises:
-            WorkerError: If it refuses, or there is no answer.
-        """
+        """Ask a route of JSON; return what it answers."""
         sent = None if body is None else json.dumps(body).encode()
-        raw = self.ask_bytes(method, where, sent, _JSON)
-        try:
-            answer: Facts = json.loads(raw)
-        except ValueError as error:
-            message = "What answers there is no medcnn worker."
-            raise WorkerError(message, "Check the address.", "connection") from error
-        return answer
+        return _from_json(self.ask_bytes(method, where, sent, _JSON))
+
+    def asking(self, method: str, where: str, body: Facts | None = None) -> Steps:
+        """As `ask`, in steps; see `uploading`."""
+        sent = None if body is None else io.BytesIO(json.dumps(body).encode())
+        answer = io.BytesIO()
+        yield from self._exchanging(method, where, sent, into=answer)
+        return _from_json(answer.getvalue())
 
     def ask_bytes(
         self, method: str, where: str, body: Any = None, kind: str = _JSON
@@ -606,6 +647,61 @@ class Client:
         return content
 
     def _send_file(self, file: Any, where: str, kind: str) -> Facts:
+        self._check_size(file)
+        facts: Facts = json.loads(self.ask_bytes("POST", where, file, kind))
+        return facts
+
+    def _posting(self, file: Any, where: str, kind: str) -> Steps:
+        """Send a file in steps; return the image's id."""
+        self._check_size(file)
+        answer = io.BytesIO()
+        yield from self._exchanging("POST", where, file, kind, into=answer)
+        return str(_from_json(answer.getvalue())["id"])
+
+    def _exchanging(
+        self,
+        method: str,
+        where: str,
+        body: Any = None,
+        kind: str = _JSON,
+        *,
+        into: Any,
+    ) -> Steps:
+        """As `ask_bytes`, in steps that never wait; the answer goes into a file.
+
+        Raises:
+            WorkerError: If it refuses, or there is no answer.
+        """
+        size = 0 if body is None else _length(body)
+        connection = self._connection()
+        try:
+            connection.putrequest(method, where)
+            connection.putheader("Authorization", f"Bearer {self._token}")
+            if body is not None:
+                connection.putheader("Content-Type", kind)
+                connection.putheader("Content-Length", str(size))
+            connection.endheaders()
+            socket_ = connection.sock
+            yield from _sending(socket_, body, size)
+            yield from _until(socket_, _READ)
+            with connection.getresponse() as response:
+                yield from _receiving(socket_, response, into)
+        except (OSError, http.client.HTTPException) as error:
+            told = self._no_answer(error)
+            raise told from error
+        finally:
+            connection.close()
+        into.seek(0)
+        if response.status >= 400:
+            refusal = _refusal(response.status, into.read())
+            raise refusal
+
+    def _check_size(self, file: Any) -> None:
+        """Refuse what the worker would refuse.
+
+        Raises:
+            WorkerError: If it is too large.
+        """
         if self._limit is None:
             self.info()
         size = _length(file)
@@ -615,8 +711,6 @@ class Client:
             )
             hint = "Crop or resample it, or start the worker with --max-upload-gb."
             raise WorkerError(message, hint, "large")
-        facts: Facts = json.loads(self.ask_bytes("POST", where, file, kind))
-        return facts
 
     def _connection(self) -> http.client.HTTPConnection:
         """Return a connection; http.client asks no proxy."""
@@ -884,8 +978,144 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def _sending(connection: socket.socket, body: Any, size: int) -> Steps:
+    """Send a file as the other side takes it; ends early if it has answered already."""
+    sent = 0
+    while sent < size:
+        piece = memoryview(body.read(_PIECE))
+        if not piece:
+            return
+        while piece:
+            yield from _until(connection, _READ | _WRITE)
+            if _is_ready(connection, _READ):
+                return
+            try:
+                count = connection.send(piece)
+            except (BrokenPipeError, ConnectionResetError):
+                return  # refused before all was sent: the answer may be there
+            piece, sent = piece[count:], sent + count
+            yield sent / size
+
+
+def _receiving(
+    connection: socket.socket, response: http.client.HTTPResponse, into: Any
+) -> Steps:
+    """Write an answer's body to a file as it comes.
+
+    Raises:
+        IncompleteRead: If it is cut off.
+    """
+    whole, got = response.length, 0
+    if whole is None:  # of no told length: such answers are short
+        into.write(response.read())
+        return
+    while got < whole:
+        # the first read empties the buffer of the head, the others ask the socket
+        piece = response.read1(min(_PIECE, whole - got))
+        if not piece:
+            cut_off = http.client.IncompleteRead(b"", whole - got)
+            raise cut_off
+        into.write(piece)
+        got += len(piece)
+        yield got / whole
+        if got < whole:
+            yield from _until(connection, _READ)
+
+
+def _until(connection: socket.socket, events: int) -> Steps:
+    """Wait for a socket, in steps that do not.
+
+    Raises:
+        TimeoutError: If it takes too long.
+    """
+    until = time.monotonic() + _ANSWER_SECONDS
+    while not _is_ready(connection, events):
+        if time.monotonic() > until:
+            message = "no answer"
+            raise TimeoutError(message)
+        yield None
+
+
+def _is_ready(connection: socket.socket, events: int) -> bool:
+    """Say whether a socket can be read or written at once."""
+    is_read = bool(events & _READ)
+    if is_read and isinstance(connection, ssl.SSLSocket) and connection.pending():
+        return True
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection, events)
+        return bool(selector.select(0))
+
+
+def _query(path: Place, choices: Mapping[str, Any]) -> str:
+    given = {key: value for key, value in choices.items() if value is not None}
+    return urlencode({"name": Path(path).name, **given})
+
+
+def _opened(path: Place) -> Any:
+    """Open a file that is to be sent.
+
+    Raises:
+        WorkerError: If it cannot be read.
+    """
+    try:
+        return open(path, "rb")  # noqa: PTH123 - closed by the caller
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}."
+        raise WorkerError(message, "", "image") from error
+
+
+def _from_json(raw: bytes) -> Facts:
+    """Read an answer of JSON.
+
+    Raises:
+        WorkerError: If it is none.
+    """
+    try:
+        answer: Facts = json.loads(raw)
+    except ValueError as error:
+        message = "What answers there is no medcnn worker."
+        raise WorkerError(message, "Check the address.", "connection") from error
+    return answer
+
+
+def _result(facts: Facts, arrays: Mapping[str, Any]) -> Result:
+    """Return a classification with the heatmaps that came with it."""
+    maps: dict[str, Heatmap] = {}
+    for number, one in enumerate(facts["heatmaps"]):
+        array = arrays[f"heatmap_{number}"]
+        maps[one["label"]] = Heatmap(array, arrays.get("affine"), one)
+    return Result(facts, maps)
+
+
 def _write_npz(image: Image, file: Any) -> None:
     """Write an image as the worker takes it."""
+    saved: Any = _members(image)
+    np.savez(file, **saved)
+    file.seek(0)
+
+
+def _writing(image: Image, file: Any) -> Steps:
+    """As `_write_npz`, in steps; in the order in which memory holds the voxels."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in _members(image).items():
+            is_fortran = array.flags.f_contiguous and not array.flags.c_contiguous
+            straight = np.ascontiguousarray(array.T if is_fortran else array)
+            whole = memoryview(straight.reshape(-1).view(np.uint8).data)
+            head = {
+                "descr": np.lib.format.dtype_to_descr(array.dtype),
+                "fortran_order": is_fortran,
+                "shape": array.shape,
+            }
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array_header_1_0(member, head)
+                for start in range(0, len(whole), _PIECE):
+                    member.write(whole[start : start + _PIECE])
+                    yield start / len(whole)
+    file.seek(0)
+
+
+def _members(image: Image) -> dict[str, Any]:
+    """Return the arrays of an image's .npz by name."""
     info = {
         "axes": image.axes,
         "name": image.name,
@@ -900,9 +1130,52 @@ def _write_npz(image: Image, file: Any) -> None:
     }
     if image.affine is not None:
         arrays["affine"] = image.affine
-    saved: Any = arrays
-    np.savez(file, **saved)
-    file.seek(0)
+    return arrays
+
+
+def _reading(file: Any) -> Steps:
+    """Return the arrays of an .npz by name, in steps; i runs fastest, as in viewers.
+
+    Raises:
+        ValueError: If one is cut off.
+    """
+    found: dict[str, Any] = {}
+    with zipfile.ZipFile(file) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                np.lib.format.read_magic(member)
+                shape, is_fortran, kind = np.lib.format.read_array_header_1_0(member)
+                array = np.empty(shape, kind, order="F")
+                yield from _touching(array)
+                yield from _filling(array.T if is_fortran else array, member)
+            found[name[:-4]] = array
+    return found
+
+
+def _touching(array: Any) -> Steps:
+    """Have the system find an array's memory, in steps: a first write waits for it."""
+    flat = array.T.reshape(-1)
+    for start in range(0, len(flat), _PIECE):
+        flat[start : start + _PIECE] = 0
+        yield 0.0
+
+
+def _filling(array: Any, member: Any) -> Steps:
+    """Fill an array from a file that holds it in C order.
+
+    Raises:
+        ValueError: If the file ends too early.
+    """
+    count = len(array)
+    rows = max(1, _PIECE // max(1, array.nbytes // max(1, count)))
+    for start in range(0, count, rows):
+        part = array[start : start + rows]
+        raw = member.read(part.nbytes)
+        if len(raw) != part.nbytes:
+            message = "An array is cut off."
+            raise ValueError(message)
+        part[...] = np.frombuffer(raw, array.dtype).reshape(part.shape)
+        yield start / count
 
 
 def _arrays(raw: bytes) -> dict[str, Any]:

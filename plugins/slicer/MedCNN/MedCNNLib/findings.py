@@ -31,7 +31,7 @@ _BANDS = {"flag": "flag", "review": "review", "no-flag": "no flag"}
 def labels_to_ask(shape: tuple[int, ...]) -> list[str] | None:
     """Return whose heatmaps to ask for: all; of large volumes the main label's (None).
 
-    A heatmap is as large as its image, and is fetched in one piece.
+    A heatmap is as large as its image, and each takes its time and memory.
     """
     return ["all"] if math.prod(shape) <= _ALL_UP_TO else None
 

@@ -1,19 +1,26 @@
 """One worker and one task at a time, moved on by a timer: the viewer never waits.
 
 Slicer's Python threads stand still while nothing else runs, so nothing here is a
-thread: `step` asks the worker once, takes milliseconds, and is called again and again.
+thread: `step` moves what can be moved in a twentieth of a second, and is called again
+and again. Images and heatmaps travel in pieces, so that large ones hold nobody up.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
+from inspect import isgenerator
 from typing import Any
 
 from MedCNNLib.client import Client, Job, Worker, WorkerError
 from MedCNNLib.errors import ViewerError
 
-__all__ = ["Session", "Task"]
+__all__ = ["Session", "Steps", "Task"]
 
 _GONE = {"connection", "start"}
+_STEP_SECONDS = 0.05
+
+Steps = Generator[float | None, None, Any]
+"""What is done piece by piece: see `Client.uploading`."""
 
 
 class Task:
@@ -21,14 +28,15 @@ class Task:
 
     Args:
         words: What it is, for the panel.
-        submit: Hands it to the worker; gives its job, or None if it is done at once.
+        submit: Hands it to the worker; gives its job, or None if it is done at once, or
+            steps at whose end there is one of these.
         done: Takes the job, finished without an error; None if there was none.
     """
 
     def __init__(
         self,
         words: str,
-        submit: Callable[[Client], Job | None],
+        submit: Callable[[Client], Job | Steps | None],
         done: Callable[[Job | None], None],
     ) -> None:
         self.words, self.submit, self.done = words, submit, done
@@ -52,6 +60,8 @@ class Session:
         self._worker: Worker | None = None
         self._task: Task | None = None
         self._job: Job | None = None
+        self._course: Steps | None = None
+        self._share: float | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -59,10 +69,17 @@ class Session:
         return self._task is not None
 
     @property
+    def is_moving(self) -> bool:
+        """Whether an image or heatmap is on its way: `step` had better come at once."""
+        return self._share is not None
+
+    @property
     def words(self) -> str:
         """What is going on; empty if nothing is."""
         if self._task is None:
             return ""
+        if self._share is not None:
+            return "Sending ..." if self._job is None else "Fetching the heatmap ..."
         if self._job is None:
             return "Starting the worker ..."
         return self._job.progress[2] or self._task.words
@@ -70,8 +87,8 @@ class Session:
     @property
     def share(self) -> float | None:
         """How much is done, 0 to 1; None while that is not known."""
-        if self._job is None:
-            return None
+        if self._job is None or self._share is not None:
+            return self._share
         done, total, _ = self._job.progress
         return done / total if total else None
 
@@ -92,7 +109,7 @@ class Session:
         """
         if self._task is not None:
             return False
-        self._task = task
+        self._task, self._course = task, self._course_of(task)
         return True
 
     def step(self) -> None:
@@ -115,7 +132,7 @@ class Session:
 
     def cancel(self) -> None:
         """Stop what is going on; the worker is told, and `failed` says when it is."""
-        if self._job is None:
+        if self._job is None or self._job.finished:
             was_busy = self.is_busy
             self._forget()
             if was_busy:
@@ -143,22 +160,43 @@ class Session:
             worker.close()
 
     def _move_on(self, task: Task) -> None:
+        """Take pieces of the course until its time is up or the worker's turn comes."""
+        until = time.monotonic() + _STEP_SECONDS
+        try:
+            while self._course is not None and time.monotonic() < until:
+                share = next(self._course)
+                if share is None:
+                    return
+                self._share = share
+        except StopIteration as end:
+            self._forget()
+            task.done(end.value)
+
+    def _course_of(self, task: Task) -> Steps:
+        """Start the worker, hand the task over, wait for its job, fetch what it found.
+
+        Yields:
+            How much of an image or heatmap was moved, or None to be asked again later.
+        """
         if self._worker is None:
             self._worker = self._start(wait=False, **self._options)
-        if not self._worker.ready():
-            return
-        if self._job is None:
-            self._job = task.submit(self._worker)
-            if self._job is None:
-                self._forget()
-                task.done(None)
-            return
-        self._job.poll()
-        if self._job.finished:
-            job = self._job
-            job.result()  # raises what it failed of
-            self._forget()
-            task.done(job)
+        while not self._worker.ready():
+            yield None
+        made = task.submit(self._worker)
+        job = (yield from made) if isgenerator(made) else made
+        self._job, self._share = job, None
+        if job is None:
+            return None
+        while not job.finished:
+            yield None
+            yield from job.polling()
+            self._share = None
+        yield from job.fetching()
+        job.result()  # raises what it failed of
+        return job
 
     def _forget(self) -> None:
-        self._task = self._job = None
+        course, self._course = self._course, None
+        if course is not None:
+            course.close()
+        self._task = self._job = self._share = None

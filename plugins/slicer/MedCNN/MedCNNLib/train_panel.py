@@ -1,12 +1,14 @@
 """The section Train: what would be trained and why, then the training itself."""
 
+import json
 from typing import Any
 
 from MedCNNLib.client import Client, Job
+from MedCNNLib.errors import ViewerError
 from MedCNNLib.session import Task
 from MedCNNLib.tables import fill_table
 
-__all__ = ["TrainPanel"]
+__all__ = ["TrainPanel", "settings_of"]
 
 
 class TrainPanel:
@@ -34,10 +36,12 @@ class TrainPanel:
         self.refresh(busy=self._owner.isBusy)
 
     def _plan(self, *_: Any) -> None:
-        data = self._ui.trainPath.currentPath
+        data, settings = self._ui.trainPath.currentPath, self._settings()
+        if settings is None:
+            return
         task = Task(
             "Reading the data ...",
-            lambda client: client.submit_plan(data),
+            lambda client: client.submit_plan(data, settings=settings),
             self._planned,
         )
         self._owner.run(task)
@@ -57,10 +61,13 @@ class TrainPanel:
 
     def _train(self, *_: Any) -> None:
         data, name = self._ui.trainPath.currentPath, self._ui.nameEdit.text
+        settings = self._settings()
+        if settings is None:
+            return
 
         def submit(client: Client) -> Job:
             self._client = client
-            return client.submit_train(data, name)
+            return client.submit_train(data, name, settings=settings)
 
         self._owner.run(Task("Training ...", submit, self._trained))
 
@@ -70,3 +77,30 @@ class TrainPanel:
         model = job.result()
         self._owner.classifyPanel.set_models(self._client.models(), model["id"])
         self._ui.planLabel.setText(f"{model['id']} is trained, and chosen above.")
+
+    def _settings(self) -> dict[str, Any] | None:
+        """Return what overrides the plan; None if it cannot be read, which is told."""
+        try:
+            return settings_of(self._ui.settingsEdit.text)
+        except ViewerError as error:
+            self._owner.showError(error.words)
+            return None
+
+
+def settings_of(text: str) -> dict[str, Any]:
+    """Read `key=value; key=value`: values as in JSON, else as text.
+
+    Raises:
+        ViewerError: If a part is no `key=value`.
+    """
+    found: dict[str, Any] = {}
+    for part in filter(None, (each.strip() for each in text.split(";"))):
+        key, is_there, value = (each.strip() for each in part.partition("="))
+        if not (key and is_there and value):
+            msg = f"{part!r} is no setting."
+            raise ViewerError(msg, hint="Write key=value, such as optimiser.epochs=5.")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
