@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -225,7 +226,9 @@ def resolve(*wanted):
     ]
     command += ["--python-version", "3.12", "--only-binary=:all:", "--quiet"]
     command += ["--disable-pip-version-check", "--report", "-", *map(str, wanted)]
-    told = subprocess.run(command, capture_output=True, check=False, text=True)
+    with tempfile.TemporaryDirectory() as folder:  # pip wants to be told one
+        command += ["--target", folder]
+        told = subprocess.run(command, capture_output=True, check=False, text=True)
     if told.returncode:
         return told.returncode, {}, told.stdout + told.stderr
     installs = json.loads(told.stdout)["install"]
@@ -248,14 +251,9 @@ def index():
 
 
 def needs_of(extra):
-    """Return what medcnn with an extra needs, as its package says."""
-    texts = importlib.metadata.requires(NAME) or []
-    needs = [Requirement(text) for text in texts]
-    return [
-        str(need).partition(";")[0]
-        for need in needs
-        if need.marker is None or need.marker.evaluate({"extra": extra})
-    ]
+    """Return what medcnn with an extra needs, as pyproject.toml says."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project["dependencies"] + project["optional-dependencies"][extra]
 
 
 @pytest.mark.slow

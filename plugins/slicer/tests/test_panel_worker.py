@@ -203,11 +203,8 @@ def test_a_plan_is_shown_and_a_trained_model_is_in_the_list_and_answers(
     assert desk.panel.widget.classifyPanel.model["id"] == "own/blobs"
     assert (tmp_path / "models/blobs/bundle.json").is_file()
 
-    picture = slicer.vtkMRMLScalarVolumeNode()
-    scene.AddNode(picture)
-    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
-    storage.SetFileName(str(tmp_path / "1.png"))
-    assert storage.ReadData(picture)
+    pixels = np.asarray(pytest.importorskip("PIL.Image").open(tmp_path / "1.png"))
+    picture = node_from_image(scene, pixels.T[..., None], np.eye(4), name="picture")
     desk.panel.widget.parameters.inputVolume = picture
     desk.begin()
     desk.wait()
