@@ -32,11 +32,6 @@ class Browser:
     def begin_long(self):
         self.page.click(".evaluate")
         self.page.wait_for_selector(".cancel", timeout=WAIT)
-        # once the worker works on it, its own words are shown
-        self.page.wait_for_function(
-            "document.querySelector('.busy').innerText.trim() != 'Evaluating ...'",
-            timeout=WAIT,
-        )
 
     def cancel(self):
         self.page.click(".cancel")
