@@ -20,7 +20,7 @@ from MedCNNLib.client import Worker, WorkerError
 __all__ = ["GRIDS", "Adapter", "Contract", "Desk", "Dialogue", "LightStart"]
 
 SHAPE = (6, 5, 4)
-SAMPLES = Path(__file__).parents[2] / "sample_data"
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 VOLUME = SAMPLES / "vessel_aneurysm.nii"
 
 

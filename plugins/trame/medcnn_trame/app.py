@@ -39,7 +39,7 @@ class Viewer(TrameApp):
         self.server.enable_module(trame_slicer_module)
         self._given = given
         self._worker: Worker | None = None
-        self._image: Image | None = None
+        self._image_id, self._shape = "", (0, 0, 0)
         self._stop = threading.Event()
         self._windows: dict[str, tuple[float, float, str]] = {}
         self.state.update(START | {"evaluate_path": given.data_folder})
@@ -65,9 +65,8 @@ class Viewer(TrameApp):
         model = self.state.model
 
         def ask() -> Result:
-            worker, image = self._living(), self._image
-            choices = {"labels": labels_to_ask(image.shape), "cancel": self._stop}
-            return worker.classify(image, model, **choices)
+            choices = {"labels": labels_to_ask(self._shape), "cancel": self._stop}
+            return self._worker.classify(self._image_id, model, **choices)
 
         await self._do("Classifying ...", ask, self._answered)
 
@@ -77,7 +76,7 @@ class Viewer(TrameApp):
 
         def ask() -> dict[str, Any]:
             follow = {"cancel": self._stop, "progress": self._progress}
-            return self._living().evaluate(data, model, **follow)
+            return self._worker.evaluate(data, model, **follow)
 
         await self._do("Evaluating ...", ask, self._measured)
 
@@ -139,15 +138,6 @@ class Viewer(TrameApp):
 
         self._loop.call_soon_threadsafe(show)
 
-    def _living(self) -> Worker:
-        """Return the worker; another one if it has ended, which knows no image yet."""
-        if self._worker is None or not self._worker.alive:
-            self.close()
-            self._start()
-            if self._image is not None:
-                self._image.id = None
-        return self._worker
-
     def _start(self) -> list[dict[str, Any]]:
         given = self._given
         named = [Path(each) for each in (given.path, given.data_folder) if each]
@@ -166,12 +156,11 @@ class Viewer(TrameApp):
         with tempfile.TemporaryDirectory() as folder:
             paths = [_write(file, Path(folder), n) for n, file in enumerate(files)]
             whole = paths[0] if len(paths) == 1 else _zipped(paths, Path(folder))
-            worker = self._living()
-            return worker.image(worker.upload_file(whole))
+            return self._worker.image(self._worker.upload_file(whole))
 
     def _opened(self, image: Image) -> None:
         self.stage.show_image(image)
-        self._image = image
+        self._image_id, self._shape = image.id, image.shape
         shape = " x ".join(map(str, image.shape))
         about = [image.modality or "", shape, *image.warnings]
         self.state.image_words = ", ".join(part for part in about if part)
