@@ -6,7 +6,7 @@ import tempfile
 import threading
 import zipfile
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,9 @@ class Viewer(TrameApp):
         self.server.enable_module(trame_slicer_module)
         self._given = given
         self._worker: Worker | None = None
-        self._image_id, self._shape = "", (0, 0, 0)
+        self._image: Image | None = None
         self._stop = threading.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._windows: dict[str, tuple[float, float, str]] = {}
         self.state.update(START | {"evaluate_path": given.data_folder})
         self.state.trame__title = "medcnn"
@@ -60,25 +61,26 @@ class Viewer(TrameApp):
                 "Reading ...", lambda: self._upload(files), self._opened, about=name
             )
 
-    async def classify(self) -> None:
+    def classify(self) -> None:
         """Ask the chosen model about the image."""
         model = self.state.model
 
         def ask() -> Result:
-            choices = {"labels": labels_to_ask(self._shape), "cancel": self._stop}
-            return self._worker.classify(self._image_id, model, **choices)
+            worker, image = self._living(), self._image
+            choices = {"labels": labels_to_ask(image.shape), "cancel": self._stop}
+            return worker.classify(image, model, **choices)
 
-        await self._do("Classifying ...", ask, self._answered)
+        self._beside(self._do("Classifying ...", ask, self._answered))
 
-    async def evaluate(self) -> None:
+    def evaluate(self) -> None:
         """Measure the chosen model on labelled images of this machine."""
         data, model = self.state.evaluate_path, self.state.model
 
         def ask() -> dict[str, Any]:
             follow = {"cancel": self._stop, "progress": self._progress}
-            return self._worker.evaluate(data, model, **follow)
+            return self._living().evaluate(data, model, **follow)
 
-        await self._do("Evaluating ...", ask, self._measured)
+        self._beside(self._do("Evaluating ...", ask, self._measured))
 
     def cancel(self) -> None:
         """Stop what the worker does."""
@@ -92,6 +94,12 @@ class Viewer(TrameApp):
             self.state.error = error.words
 
     # ------------------------------------------------------------- how it goes
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin something; a page's next message, such as Cancel, waits for nobody."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _begin(self, **_: Any) -> None:
         """Start the worker, list the models, and open the path that was named."""
@@ -138,6 +146,15 @@ class Viewer(TrameApp):
 
         self._loop.call_soon_threadsafe(show)
 
+    def _living(self) -> Worker:
+        """Return the worker; another one if it has ended, which knows no image yet."""
+        if self._worker is None or not self._worker.alive:
+            self.close()
+            self._start()
+            if self._image is not None:
+                self._image.id = None
+        return self._worker
+
     def _start(self) -> list[dict[str, Any]]:
         given = self._given
         named = [Path(each) for each in (given.path, given.data_folder) if each]
@@ -156,11 +173,12 @@ class Viewer(TrameApp):
         with tempfile.TemporaryDirectory() as folder:
             paths = [_write(file, Path(folder), n) for n, file in enumerate(files)]
             whole = paths[0] if len(paths) == 1 else _zipped(paths, Path(folder))
-            return self._worker.image(self._worker.upload_file(whole))
+            worker = self._living()
+            return worker.image(worker.upload_file(whole))
 
     def _opened(self, image: Image) -> None:
         self.stage.show_image(image)
-        self._image_id, self._shape = image.id, image.shape
+        self._image = image
         shape = " x ".join(map(str, image.shape))
         about = [image.modality or "", shape, *image.warnings]
         self.state.image_words = ", ".join(part for part in about if part)
