@@ -158,6 +158,9 @@ def _covariance(
 
 
 def _wald(value: float, variance: float, half: float) -> Share:
-    """Return an estimate with the normal interval."""
-    reach = half * math.sqrt(variance)
+    """Return an estimate with the normal interval.
+
+    A variance that is nothing comes out as a hair less than nothing at times.
+    """
+    reach = half * math.sqrt(max(variance, 0.0))
     return Share(float(value), float(value - reach), float(value + reach))
