@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from detectors import write_between
+from pages import write_between
 
 import medcnn
 from medcnn.dataset import Case, read_cases

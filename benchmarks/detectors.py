@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pages import write_between
 
 import medcnn
 from medcnn.bundle import open_bundle
@@ -139,20 +140,6 @@ def truths(val: Sequence[Case]) -> tuple[FloatArray, FloatArray]:
     """Return the label, and RSNA's grade: 1 for not normal, NaN where there is none."""
     graded = [GRADED.get(x.attributes.get("rsna_class", ""), np.nan) for x in val]
     return np.array([x.truth[LABEL] for x in val], float), np.array(graded)
-
-
-def write_between(page: Path, text: str, marks: tuple[str, str]) -> None:
-    """Replace what stands between two marks of a page.
-
-    Raises:
-        SystemExit: If the page has no such marks.
-    """
-    before, _, rest = page.read_text(encoding="utf-8").partition(marks[0])
-    _, mark, after = rest.partition(marks[1])
-    if not mark:
-        msg = f"{page} has no {marks[0]} ... {marks[1]}"
-        raise SystemExit(msg)
-    page.write_text(f"{before}{marks[0]}\n{text}\n{marks[1]}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ import cv2
 import gate_images as images
 import numpy as np
 import numpy.typing as npt
+from pages import write_between
 
 import medcnn
 from medcnn.dataset import Case, read_cases
@@ -35,7 +36,7 @@ from medcnn.image import Image
 from medcnn.metrics.cluster import clustered_ci
 from medcnn.model import Model
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 NEIGHBOURS = 10
 """Stated beforehand, and not varied."""
 KNOWN = 2000
@@ -88,7 +89,7 @@ def main() -> None:
     text = "\n".join([*report(gate, kinds), "", told])
     print(text)
     if given.write is not None:
-        write_between(given.write, text)
+        write_between(given.write, text, MARKS)
     if given.picture is not None:
         cv2.imwrite(str(given.picture), sheet(kinds), (cv2.IMWRITE_JPEG_QUALITY, 80))
 
@@ -344,20 +345,6 @@ def _two_lines(name: str) -> list[str]:
     words = name.replace("°", " degrees")
     at = words.rfind(" ", 0, 25) if len(words) > 25 else len(words)
     return [words[:at], words[at:].strip()[:25]]
-
-
-def write_between(page: Path, text: str) -> None:
-    """Replace what stands between the two marks of a page.
-
-    Raises:
-        SystemExit: If the page has no such marks.
-    """
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        msg = f"{page} has no {BEGIN} ... {END}"
-        raise SystemExit(msg)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -28,10 +28,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pages import write_between
 from screening_films import SYNTAXES, make_films
 from screening_sides import RUNS
 
-BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
+MARKS = ("<!-- speed: begin -->", "<!-- speed: end -->")
 DEFAULT = ("raw", "ljpeg", "j2k", "rle", "jpeg")
 SLOW = {"monai": "MONAI", "xrv": "TorchXRayVision"}
 OURS = {"ours": "screen", "int8": "screen at 8 bits"}
@@ -198,20 +199,6 @@ def _row(name: str, cells: list[str]) -> str:
     return "| " + " | ".join([name, *cells]) + " |"
 
 
-def write_between(page: Path, text: str) -> None:
-    """Replace what stands between the two marks of a page.
-
-    Raises:
-        SystemExit: If the page has no such marks.
-    """
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        msg = f"{page} has no {BEGIN} ... {END}"
-        raise SystemExit(msg)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
-
-
 def main() -> None:
     """Parse, run all sides in turn, print the table."""
     options = _options()
@@ -235,7 +222,7 @@ def main() -> None:
         command = "python benchmarks/screening.py --model-int8 BUNDLE"
         counts = f"{options.films} films for the fast sides, {options.few} for the slow"
         note = f"\n`{command}`: {counts} ones, {os.cpu_count()} processors."
-        write_between(options.write, f"{text}\n{note}")
+        write_between(options.write, f"{text}\n{note}", MARKS)
 
 
 def _options() -> argparse.Namespace:
