@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from medcnn.assessment import evaluate as evaluate
     from medcnn.bundle import Bundle as Bundle
     from medcnn.bundle import open_bundle as open_bundle
+    from medcnn.bundle import own_bundles as own_bundles
     from medcnn.bundle import shipped_bundles as shipped_bundles
     from medcnn.errors import MedcnnError as MedcnnError
     from medcnn.explanation import explain as explain
@@ -69,6 +70,7 @@ _HOME = {
     "load_study": "medcnn.io",
     "open_bundle": "medcnn.bundle",
     "open_slide": "medcnn.io.slide",
+    "own_bundles": "medcnn.bundle",
     "quantise": "medcnn.exporting",
     "screen": "medcnn.screening",
     "screen_slide": "medcnn.slides",

@@ -20,7 +20,6 @@ import json
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +29,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from medcnn.bundle_places import SPEC, find_bundle, own_bundles, shipped_bundles
 from medcnn.bundle_spec import (
     AreaChange,
     BundleSpec,
@@ -77,13 +77,13 @@ __all__ = [
     "derive_bundle",
     "file_sha256",
     "open_bundle",
+    "own_bundles",
     "refuse_existing",
     "replace_card",
     "shipped_bundles",
     "write_bundle",
 ]
 
-SPEC = "bundle.json"
 WEIGHTS = "weights.safetensors"
 GRAPH = "graph.onnx"
 GATE = "gate.safetensors"
@@ -219,13 +219,17 @@ class Bundle:
 
 
 def open_bundle(name_or_path: str | Path) -> Bundle:
-    """Open a shipped bundle by name, or any bundle by its directory, and check it.
+    """Open a model by its name or its directory, and check it.
+
+    Args:
+        name_or_path: A shipped model's name, "own/NAME" of one in the folder of one's
+            own models, or any bundle's directory.
 
     Raises:
         BundleError: If it is not there, or bundle.json is not as it should be, or a
             file is missing or has another checksum.
     """
-    path = _find(name_or_path)
+    path = find_bundle(name_or_path)
     try:
         text = (path / SPEC).read_text(encoding="utf-8")
         spec = BundleSpec.model_validate(json.loads(text))
@@ -361,38 +365,10 @@ def _finish_folder(
     partial.replace(path)
 
 
-def shipped_bundles() -> tuple[str, ...]:
-    """Return the names of the bundles that come with the package."""
-    root = _models_root()
-    if not root.is_dir():
-        return ()
-    return tuple(sorted(p.parent.name for p in root.glob(f"*/{SPEC}")))
-
-
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _models_root() -> Path:
-    return Path(str(resources.files("medcnn"))) / "models"
-
-
-def _find(name_or_path: str | Path) -> Path:
-    """Return the directory of a shipped name or of a path.
-
-    Raises:
-        BundleError: If it is neither.
-    """
-    path = Path(name_or_path)
-    if (path / SPEC).is_file():
-        return path
-    if str(name_or_path) in shipped_bundles():
-        return _models_root() / str(name_or_path)
-    known = ", ".join(shipped_bundles()) or "none"
-    msg = f"no model {str(name_or_path)!r}: it is no directory with a {SPEC}"
-    raise BundleError(msg, hint=f"Shipped models: {known}.")
 
 
 def _check_file(root: Path, name: str, expected: str) -> None:

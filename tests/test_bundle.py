@@ -8,6 +8,7 @@ import pytest
 from bundles import make_bundle
 from safetensors.numpy import save_file
 
+import medcnn
 from medcnn.bundle import CARD, GATE, SPEC, WEIGHTS, open_bundle
 from medcnn.errors import BundleError, OutputError
 from medcnn.gate import FeatureModel
@@ -174,3 +175,30 @@ def test_a_shape_of_other_dimensions_and_a_label_named_twice_are_refused(bundle)
 
 def test_a_card_in_another_coding_is_shown_as_far_as_it_can_be(bundle):
     assert _replace(bundle, CARD, b"Caf\xe9").card() == "Caf\N{REPLACEMENT CHARACTER}"
+
+
+# ------------------------------------------------------------ names of models
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder of one's own models, with one in it."""
+    folder = tmp_path / "mine"
+    make_bundle(folder / "site")
+    (folder / "notes").mkdir()
+    monkeypatch.setenv("MEDCNN_MODELS", str(folder))
+    return folder
+
+
+def test_ones_own_models_are_opened_by_name(own):
+    assert medcnn.own_bundles() == ("own/site",)
+    assert open_bundle("own/site").path == own / "site"
+    assert medcnn.Model.open("own/site").bundle.path == own / "site"
+
+
+@pytest.mark.parametrize("name", ["own/none", "own/../mine/site", "own/", "site"])
+def test_an_unknown_name_is_refused_with_those_that_there_are(own, name):
+    with pytest.raises(BundleError, match="no model '") as refused:
+        open_bundle(name)
+    assert f"Your own in {own}: own/site." in refused.value.hint
+    assert "chest-xray" in refused.value.hint

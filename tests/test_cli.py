@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -343,6 +344,26 @@ def test_models_shows_a_card_and_its_facts(medcnn, model):
     assert facts["labels"] == ["abnormal", "mass"]
     assert facts["card"].startswith("# Tiny")
     assert isinstance(json.loads(medcnn("models", "--json").stdout), list)
+
+
+def test_models_lists_ones_own_and_tells_those_that_are_broken(
+    medcnn, model, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MEDCNN_MODELS", str(tmp_path))
+    shutil.copytree(model, tmp_path / "site")
+    shutil.copytree(model, tmp_path / "torn")
+    (tmp_path / "torn" / "weights.safetensors").write_bytes(b"torn")
+
+    listed = medcnn("models")
+    facts = json.loads(medcnn("models", "--json").stdout)
+
+    assert {"chest-xray", "own/site"} <= {one["model"] for one in facts}
+    assert "own/site" in listed.stdout
+    assert str(tmp_path) in listed.stdout.replace("\n", "")
+    assert "own/torn" not in listed.stdout
+    assert "weights.safetensors has checksum" in listed.stderr.replace("\n", " ")
+    shown = medcnn("predict", "no.png", "--model", "own/site")
+    assert "no model" not in shown.stderr
 
 
 def test_samples_are_written_and_listed(medcnn, tmp_path):

@@ -43,7 +43,7 @@ def evaluate(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Name of a shipped model, or a model's folder.",
+            help="Name of a model that medcnn models lists, or a model's folder.",
             show_default="chest-xray",
         ),
     ] = None,

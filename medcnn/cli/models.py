@@ -5,8 +5,10 @@ from typing import Annotated, Any
 import typer
 
 import medcnn
-from medcnn.cli.console import answer, show
+from medcnn.bundle_places import models_folder
+from medcnn.cli.console import answer, complain, printable, show
 from medcnn.cli.options import Json
+from medcnn.errors import BundleError
 
 __all__ = ["models"]
 
@@ -19,24 +21,40 @@ def models(
     *,
     as_json: Json = False,
 ) -> None:
-    """List the models that come with medcnn, or show one's card."""
+    """List medcnn's models and your own, or show one's card.
+
+    Your own lie in the folder that MEDCNN_MODELS names, else in the user's data folder.
+    """
     if name is not None:
-        _show_card(medcnn.open_bundle(name), as_json=as_json)
+        _show_card(medcnn.open_bundle(name), name, as_json=as_json)
         return
-    bundles = [medcnn.open_bundle(known) for known in medcnn.shipped_bundles()]
+    bundles = _bundles()
     if as_json:
-        answer([_facts(bundle) for bundle in bundles])
+        answer([_facts(bundle, known) for known, bundle in bundles.items()])
         return
-    if not bundles:
-        show("No model comes with this installation.")
-        return
-    _show_list(bundles)
+    if bundles:
+        _show_list(bundles)
+    else:
+        show("No model comes with this installation, and there is none of your own.")
+    show(f"Your own lie in {printable(str(models_folder()))}.")
 
 
-def _facts(bundle: "medcnn.Bundle") -> dict[str, Any]:
-    """Return the key facts of a bundle as JSON values."""
+def _bundles() -> dict[str, "medcnn.Bundle"]:
+    """Open every model that has a name; say on stderr which cannot be opened."""
+    found = {}
+    for known in (*medcnn.shipped_bundles(), *medcnn.own_bundles()):
+        try:
+            found[known] = medcnn.open_bundle(known)
+        except BundleError as error:
+            complain(error)
+    return found
+
+
+def _facts(bundle: "medcnn.Bundle", known: str) -> dict[str, Any]:
+    """Return the key facts of a bundle, and what --model calls it, as JSON values."""
     spec = bundle.spec
     return {
+        "model": known,
         "name": spec.name,
         "version": spec.version,
         "summary": spec.summary,
@@ -52,7 +70,7 @@ def _facts(bundle: "medcnn.Bundle") -> dict[str, Any]:
     }
 
 
-def _show_list(bundles: list["medcnn.Bundle"]) -> None:
+def _show_list(bundles: dict[str, "medcnn.Bundle"]) -> None:
     """Show one row for each bundle."""
     from rich.table import Table
     from rich.text import Text
@@ -60,11 +78,11 @@ def _show_list(bundles: list["medcnn.Bundle"]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("model", "version", "what it does", "labels", "input", "AUC"):
         table.add_column(title, overflow="fold")
-    for bundle in bundles:
+    for known, bundle in bundles.items():
         spec = bundle.spec
         size = " x ".join(str(n) for n in spec.input.shape)
         cells = (
-            spec.name,
+            known,
             spec.version,
             spec.summary,
             ", ".join(spec.labels),
@@ -73,7 +91,7 @@ def _show_list(bundles: list["medcnn.Bundle"]) -> None:
         )
         table.add_row(*(Text(cell) for cell in cells))
     show(table)
-    show("\nOne model's card: medcnn models NAME")
+    show("\nOne model's card: medcnn models NAME. To use it: --model NAME.")
 
 
 def _scores(bundle: "medcnn.Bundle") -> str:
@@ -87,13 +105,13 @@ def _scores(bundle: "medcnn.Bundle") -> str:
     return "\n".join(scores) or "not measured"
 
 
-def _show_card(bundle: "medcnn.Bundle", *, as_json: bool) -> None:
+def _show_card(bundle: "medcnn.Bundle", known: str, *, as_json: bool) -> None:
     """Show CARD.md, or all facts as JSON."""
     from medcnn.bundle import CARD
 
     card = bundle.card()
     if as_json:
-        answer(_facts(bundle) | {"card": card})
+        answer(_facts(bundle, known) | {"card": card})
         return
     if not card:
         show(f"{bundle.spec.name} {bundle.spec.version}: {bundle.spec.summary}")

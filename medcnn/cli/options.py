@@ -42,7 +42,8 @@ OutputFolder = Annotated[
     typer.Option("--output", "-o", help="Folder to write to.", show_default=False),
 ]
 Model = Annotated[
-    str, typer.Option(help="Name of a shipped model, or a model's folder.")
+    str,
+    typer.Option(help="Name of a model that medcnn models lists, or a model's folder."),
 ]
 Device = Annotated[
     str,

@@ -1,32 +1,13 @@
 """Which models there are: those that come with medcnn, and one's own in a folder."""
 
-import os
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_data_path
-
-from medcnn.bundle import SPEC, Bundle, open_bundle, shipped_bundles
+from medcnn.bundle import SPEC, Bundle, open_bundle
+from medcnn.bundle_places import OWN, models_folder, own_bundles, shipped_bundles
 from medcnn.errors import BundleError, ServiceError
 
 __all__ = ["OWN", "Shelf", "facts_of", "models_folder"]
-
-OWN = "own/"
-"""What the ids of one's own models begin with."""
-
-_VARIABLE = "MEDCNN_MODELS"
-
-
-def models_folder(given: str | Path | None = None) -> Path:
-    """Return the folder of one's own models; it need not exist.
-
-    It is the given one, else what MEDCNN_MODELS says, else `medcnn/models` in the
-    user's data folder.
-    """
-    named = given or os.environ.get(_VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    return user_data_path("medcnn", appauthor=False) / "models"
 
 
 class Shelf:
@@ -42,11 +23,7 @@ class Shelf:
 
     def ids(self) -> list[str]:
         """Return the ids of all models, shipped ones first."""
-        try:
-            own = sorted(p.parent.name for p in self.folder.glob(f"*/{SPEC}"))
-        except OSError:
-            own = []
-        return [*shipped_bundles(), *(OWN + name for name in own)]
+        return [*shipped_bundles(), *own_bundles(self.folder)]
 
     def bundle(self, model: str) -> Bundle:
         """Open and check a model; one that did not change is not checked again.
