@@ -32,7 +32,7 @@ test-long: .venv-test/installed
 
 # these are among the tests of make test
 test-pacs: .venv-test/installed
-	$(MAKE) test TESTS="tests/test_dicom_out.py tests/test_deidentification.py tests/test_pacs.py tests/e2e/test_listen.py tests/e2e/test_dicomweb.py tests/e2e/test_orthanc.py"
+	$(MAKE) test TESTS="tests/test_dicom_out.py tests/test_deidentification.py tests/test_pacs*.py tests/e2e/test_listen.py tests/e2e/test_dicomweb.py tests/e2e/test_orthanc.py"
 
 test-viewers: test-slicer test-trame test-napari
 	@.venv-test/bin/python plugins/count_skips.py .pytest_cache/test-*.xml

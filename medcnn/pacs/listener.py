@@ -20,7 +20,9 @@ from medcnn.errors import OutputError, ReadError
 from medcnn.io.dicom.parse import parse, quiet
 from medcnn.io.dicom.tags import text
 from medcnn.pacs.peers import Allowed
+from medcnn.pacs.server import WatchedServer
 from medcnn.pacs.spool import FullError, Spool
+from medcnn.pacs.stream import Bounds
 
 __all__ = ["Listener"]
 
@@ -57,8 +59,6 @@ class Listener:
     ) -> None:
         self._spool = spool
         self._allowed = allowed
-        self._most_bytes = most_bytes
-        self._arrived: dict[int, int] = {}
         _config.STORE_RECV_CHUNKED_DATASET = True  # to a file, not to memory
         entity = AE(ae_title=title)
         entity.maximum_associations = _MOST_ASSOCIATIONS
@@ -73,14 +73,17 @@ class Listener:
             )
         handlers: list[Any] = [
             (evt.EVT_ACCEPTED, self._check_address),
-            (evt.EVT_DATA_RECV, self._count),
             (evt.EVT_CONN_CLOSE, self._forget),
             (evt.EVT_C_STORE, self._store),
         ]
-        server: Any = entity.start_server(
-            address, block=False, evt_handlers=handlers, ssl_context=tls
+        server: Any = entity.make_server(
+            address,
+            evt_handlers=handlers,
+            ssl_context=tls,
+            server_class=WatchedServer,
+            bounds=Bounds(_PDU_BYTES, most_bytes, spool.has_room, pdu_s=_TIMEOUT_S),
         )
-        self._server = server
+        self._server = server.start()
         self.port = int(server.server_address[1])
 
     def __enter__(self) -> Self:
@@ -101,16 +104,8 @@ class Listener:
         if None not in places and address not in places:
             event.assoc.abort()
 
-    def _count(self, event: Any) -> None:
-        """End an association that sends too much without finishing an object."""
-        at = id(event.assoc)
-        self._arrived[at] = self._arrived.get(at, 0) + len(event.data)
-        if self._arrived[at] > self._most_bytes:
-            event.assoc.abort()
-
     def _forget(self, event: Any) -> None:
         """Remove what arrived of an object that never ended; pynetdicom leaves it."""
-        self._arrived.pop(id(event.assoc), None)
         message = getattr(event.assoc.dimse, "message", None)
         part = getattr(message, "_data_set_file", None)
         if part is not None:
@@ -119,7 +114,6 @@ class Listener:
 
     def _store(self, event: Any) -> int:
         """Keep an object and return the status of it."""
-        self._arrived[id(event.assoc)] = 0
         path = Path(event.dataset_path)
         try:
             with quiet():

@@ -55,7 +55,7 @@ class Entry:
         key: Hash of whose it is and which.
         state: What became of it.
         changed: When the last new object of it came, seconds since 1970.
-        tries: How often sending failed.
+        tries: How often its screening was begun, or how often sending it failed.
         words: Why it was skipped or failed.
     """
 
@@ -129,6 +129,10 @@ class Spool:
             self._set(database, key, State.RECEIVING, time.time())
         return True
 
+    def has_room(self) -> bool:
+        """Say whether the disk has room for more."""
+        return shutil.disk_usage(self.folder).free >= _LEAST_FREE
+
     def again(self, key: str) -> None:
         """Ask for a series to be screened again."""
         with self._open() as database:
@@ -157,6 +161,8 @@ class Spool:
     def waiting(self, quiet_s: float) -> list[Entry]:
         """Return the series that have something to be done now, the oldest first.
 
+        One whose screening was begun before, and never ended, comes after all others.
+
         Args:
             quiet_s: For so long nothing new must have come of a series.
         """
@@ -164,7 +170,8 @@ class Spool:
         query = (
             "select key, state, changed, tries, words from series where"
             " (state = 'receiving' and changed <= ?)"
-            " or (state = 'made' and next_try <= ?) order by changed, key"
+            " or (state = 'made' and next_try <= ?)"
+            " order by state = 'receiving' and tries > 0, changed, key"
         )
         with self._open() as database, database.told():
             rows = database.link.execute(query, (now - quiet_s, now)).fetchall()
@@ -193,6 +200,14 @@ class Spool:
             )
             return found.rowcount == 1
 
+    def begin(self, entry: Entry) -> None:
+        """Count that the screening of a series begins, for good before it does."""
+        self._add_try(entry, 1)
+
+    def take_back(self, entry: Entry) -> None:
+        """Forget that the screening of a series began: it was not to blame."""
+        self._add_try(entry, -1)
+
     def postpone(self, entry: Entry, words: str) -> float:
         """Note that sending failed; return in how many seconds it is tried again."""
         wait = min(_LAST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(entry.tries, 10))
@@ -209,6 +224,11 @@ class Spool:
     def _open(self) -> Iterator[Database]:
         with Database(self.folder / "spool.sqlite", _FORM) as database:
             yield database
+
+    def _add_try(self, entry: Entry, number: int) -> None:
+        command = "update series set tries = tries + ? where key = ? and changed = ?"
+        with self._lock, self._open() as database, database.told():
+            database.link.execute(command, (number, entry.key, entry.changed))
 
     def _state(self, database: Database, key: str) -> str:
         query = "select state from series where key = ?"
@@ -241,7 +261,7 @@ class Spool:
         if count >= self._most:
             msg = f"{count} series wait already"
             raise FullError(msg)
-        if shutil.disk_usage(self.folder).free < _LEAST_FREE:
+        if not self.has_room():
             msg = "the disk is nearly full"
             raise FullError(msg)
 

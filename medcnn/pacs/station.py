@@ -24,6 +24,12 @@ from medcnn.pacs.spool import Entry, Spool, State, name_by_hash
 
 __all__ = ["Destination", "PeerDestination", "Settings", "Station"]
 
+_MOST_TRIES = 3
+_SET_ASIDE = (
+    f"this process ended {_MOST_TRIES} times while the series was screened: it is set"
+    " aside. Sent again, it is tried again."
+)
+
 
 class Destination(Protocol):
     """Where results go."""
@@ -112,7 +118,25 @@ class Station:
         return True
 
     def _make(self, entry: Entry) -> None:
-        """Make the results of a series.
+        """Make the results of a series, unless it ended this process too often.
+
+        Raises:
+            OutputError: If they cannot be written.
+        """
+        if entry.tries >= _MOST_TRIES:
+            self._settle(entry, State.FAILED, 0, _SET_ASIDE)
+            return
+        self._spool.begin(entry)
+        try:
+            self._settle(entry, *self._screen(entry))
+        except BaseException as error:
+            # a full disk or somebody who stops it: the series is not to blame
+            if isinstance(error, OutputError) or not isinstance(error, Exception):
+                self._spool.take_back(entry)
+            raise
+
+    def _screen(self, entry: Entry) -> tuple[State, int, str]:
+        """Make the results of a series; return what became of it, how many, and why.
 
         Raises:
             OutputError: If they cannot be written.
@@ -131,13 +155,16 @@ class Station:
                     reasons.append(reason)
                 else:
                     made += len(list(self._results(entry, image, folder)))
-        except OutputError:  # the disk is full: it is tried again when there is room
+        except OutputError:
             raise
         except MedcnnError as error:
             failed = True
             reasons.append(str(error))
         state = State.FAILED if failed else State.MADE if made else State.SKIPPED
-        words = "; ".join(dict.fromkeys(reasons))[:2000]
+        return state, made, "; ".join(dict.fromkeys(reasons))[:2000]
+
+    def _settle(self, entry: Entry, state: State, made: int, words: str) -> None:
+        """Note what became of a series, and tell it."""
         if self._spool.settle(entry, state, words):
             what = f"{made} results" if made else f"no result: {words}"
             self._tell(f"series {entry.key[:8]}: {what}")
