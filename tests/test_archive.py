@@ -13,14 +13,17 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import PIL.Image
+import pydicom
 import pytest
 from dicoms import RAMP_12, picture, save, series
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from medcnn import io
 from medcnn.errors import DecodeError, ReadError, SeveralSeriesError, UnknownFormatError
 from medcnn.io import archive
+from medcnn.io.dicom.directory import files_listed
 
 GREY = np.random.default_rng(1).integers(0, 256, (6, 5)).astype(np.uint8)
 
@@ -458,9 +461,64 @@ def test_a_dicomdir_that_leads_elsewhere_is_refused(parts, tmp_path):
         io.load(path)
 
 
-def test_any_real_dicomdir_is_understood():
-    from pydicom.data import get_testdata_file
+def written_again(path, *, undefined):
+    """Write a DICOMDIR again with lengths or with ends; return its bytes."""
+    dataset = pydicom.dcmread(path)
+    records = dataset["DirectoryRecordSequence"]
+    records.is_undefined_length = undefined
+    for record in records.value:
+        record.is_undefined_length_sequence_item = undefined
+    dataset.save_as(path)
+    return path.read_bytes()
 
+
+@pytest.mark.parametrize("undefined", [False, True], ids=["lengths", "ends"])
+def test_a_dicomdir_that_is_cut_off_anywhere_is_refused(undefined, tmp_path):
+    for number in range(3):
+        save(picture(RAMP_12), tmp_path / f"IM{number}")
+    path = dicomdir(tmp_path, *((f"IM{number}",) for number in range(3)))
+    whole = written_again(path, undefined=undefined)
+    for size in range(whole.index(b"\x04\0\x20\x12"), len(whole)):
+        path.write_bytes(whole[:size])
+        assert [one.path for one in io.discover([path])] == [path]
+        with pytest.raises(ReadError, match=r"cut off.*all there|cannot be parsed"):
+            io.load(path)
+    path.write_bytes(whole + bytes(2048 - len(whole)))  # as a medium's last block
+    assert len(list(io.discover([path]))) == 3
+
+
+def test_a_dicomdir_of_an_empty_medium_lists_nothing(tmp_path):
+    assert list(io.discover([dicomdir(tmp_path)])) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("", 31),
+        ("-nopatient", 31),
+        ("-implicit", 31),
+        ("-reordered", 31),
+        ("-bigEnd", 31),
+        ("-empty.dcm", 0),
+    ],
+)
+def test_no_whole_dicomdir_passes_for_a_cut_one(name, count):
+    path = get_testdata_file(f"DICOMDIR{name}", download=False)
+    if path is None:
+        pytest.skip("needs pydicom-data")
+    assert len(files_listed(Path(path))) == count
+
+
+def test_a_dicomdir_shorter_than_its_length_says_is_refused():
+    path = get_testdata_file("DICOMDIR-nooffset", download=False)
+    if path is None:
+        pytest.skip("needs pydicom-data")
+    # two elements were taken out of it, and the length of the list still counts them
+    with pytest.raises(DecodeError, match="cut off: its list of files is not all"):
+        files_listed(Path(path))
+
+
+def test_any_real_dicomdir_is_understood():
     path = get_testdata_file("DICOMDIR", download=False)
     if path is None:
         pytest.skip("needs pydicom-data")

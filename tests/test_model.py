@@ -10,7 +10,7 @@ import pytest
 from bundles import make_bundle
 
 from medcnn.bundle import GRAPH
-from medcnn.engines import Outputs, open_engine
+from medcnn.engines import Outputs, open_engine, runs_in
 from medcnn.errors import BundleError, DataError, EngineError, GeometryError
 from medcnn.gate import FeatureModel
 from medcnn.geometry import Geometry
@@ -144,6 +144,15 @@ def test_an_absent_device_is_an_error(bundle):
         open_engine(bundle, engine="torch", device="cuda:7")
     with pytest.raises(EngineError, match="runs on the CPU"):
         open_engine(bundle, engine="openvino", device="cuda")
+
+
+@pytest.mark.parametrize("name", [*ENGINES, "auto"])
+def test_what_will_run_a_model_is_known_before_it_is_opened(bundle, name):
+    opened = open_engine(bundle, engine=name)
+    assert runs_in(name) == (opened.name, opened.device)
+    with pytest.raises(EngineError, match="cuda:7"):
+        runs_in("auto", device="cuda:7")
+    assert runs_in("auto", precision="int8") == ("openvino int8", "cpu")
 
 
 def test_an_unknown_engine_is_an_error(bundle):

@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import sys
 from collections import Counter
 
 import cv2
@@ -14,7 +15,12 @@ from films import film_pixels, write_films
 from screens import folder_bytes, three_bands, worklist_bytes
 
 import medcnn
-from medcnn.errors import BundleError, OutputError, ReadError
+from medcnn.errors import (
+    BundleError,
+    MissingDependencyError,
+    OutputError,
+    ReadError,
+)
 from medcnn.isolation import process as process_module
 from medcnn.results import Band, Status
 from medcnn.screening import Limits
@@ -370,16 +376,39 @@ def test_other_thresholds_may_not_continue_a_run(model, tmp_path):
         medcnn.screen(tmp_path / "films", model=same_weights, output=tmp_path / "o")
 
 
-def test_other_heatmaps_or_another_engine_may_not_continue_a_run(model, tmp_path):
+def test_other_heatmaps_may_not_continue_a_run(model, tmp_path):
     films = tmp_path / "films"
     write_films(films, 2)
     medcnn.screen(films, model=model, output=tmp_path / "o").run()
     with pytest.raises(OutputError, match="heatmaps flagged, this one has all"):
         medcnn.screen(films, model=model, output=tmp_path / "o", heatmaps="all")
-    write_films(films, 1, first=7)
-    torch = medcnn.Model.open(model.bundle.path, engine="torch")
-    with pytest.raises(OutputError, match="engine openvino on cpu, this one has torch"):
-        medcnn.screen(films, model=torch, output=tmp_path / "o").run()
+
+
+def test_another_engine_may_not_continue_a_run_nor_pass_for_a_finished_one(
+    model, tmp_path
+):
+    write_films(tmp_path / "films", 2)
+    run = {"paths": tmp_path / "films", "output": tmp_path / "o"}
+    medcnn.screen(model=model, **run).run()
+    bundle = model.bundle.path
+    with pytest.raises(OutputError, match="openvino on cpu, this one has onnxruntime"):
+        medcnn.screen(model=bundle, engine="onnxruntime", **run)
+    torch = medcnn.Model.open(bundle, engine="torch")
+    with pytest.raises(OutputError, match="openvino on cpu, this one has torch"):
+        medcnn.screen(model=torch, **run)
+    for same in ("openvino", "auto"):
+        medcnn.screen(model=bundle, engine=same, **run).run()
+
+
+def test_an_engine_that_cannot_be_opened_does_not_bind_a_run_to_it(
+    model, tmp_path, monkeypatch
+):
+    write_films(tmp_path / "films", 2)
+    run = {"paths": tmp_path / "films", "output": tmp_path / "o"}
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingDependencyError, match="onnxruntime is not installed"):
+        medcnn.screen(model=model.bundle.path, engine="onnxruntime", **run).run()
+    assert medcnn.screen(model=model, **run).run().engine == "openvino"
 
 
 def test_a_missing_path_is_refused_and_nothing_is_made(model, tmp_path):

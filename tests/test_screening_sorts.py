@@ -3,12 +3,17 @@
 docs/screening.md has the table that these tests hold it to.
 """
 
+import os
+import shutil
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
 from bundles import draft_spec
 from dicoms import picture, save
 from films import film_pixels, write_films
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     BasicTextSRStorage,
@@ -25,7 +30,7 @@ from medcnn.errors import NoPixelsError
 from medcnn.gate import GateRules
 from medcnn.results import Status
 from medcnn.screening.reader import read_file
-from medcnn.worklist import read_run, read_worklist
+from medcnn.worklist import read_errors, read_run, read_worklist
 
 pytestmark = pytest.mark.slow
 
@@ -181,3 +186,55 @@ def test_voxels_beside_their_header_are_no_second_image(tmp_path):
         assert found[half].tensor is None
         assert found[header].tensor is not None
     assert found["alone.raw"].failure.stage == "format"
+
+
+@pytest.mark.parametrize(
+    ("header", "half"), [("pair.hdr", "pair.img"), ("meta.mhd", "meta.raw")]
+)
+def test_voxels_that_change_beside_their_header_are_read_again(tmp_path, header, half):
+    bundle = three_bands(tmp_path / "model", dims=3, shape=(16, 24, 24))
+    folder, output = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    voxels = np.random.default_rng(0).normal(0, 1, (72, 70, 68)).astype("f4")
+    lines = "ObjectType = Image\nNDims = 3\nDimSize = 72 70 68\nElementType = "
+    if header.endswith(".hdr"):
+        nib.save(nib.Nifti1Pair(voxels, np.eye(4)), folder / header)
+    else:
+        text = f"{lines}MET_FLOAT\nElementDataFile = {half}\n"
+        (folder / header).write_text(text)
+        (folder / half).write_bytes(voxels.tobytes("F"))
+    first = screened(folder, bundle, output)[header]
+    assert first.status is Status.OK
+    before = (folder / header).stat(), (folder / half).stat()
+    (folder / half).write_bytes(np.cbrt(voxels).tobytes("F"))
+    os.utime(folder / half, (0, 0))  # as a copy that keeps the times of an older one
+    after = (folder / header).stat(), (folder / half).stat()
+    assert after[0] == before[0]
+    assert after[1].st_size == before[1].st_size
+    again = screened(folder, bundle, output)[header]
+    oracle = screened(folder, bundle, tmp_path / "unbroken")[header]
+    assert again.probability == oracle.probability != first.probability
+    files = [one.files for one in read_run(output / "run.json").sessions]
+    assert files == [2, 2]
+
+
+def test_a_header_whose_voxels_come_later_is_read_again(model, tmp_path):
+    write_films(tmp_path / "in", 1)
+    pair = nib.Nifti1Pair(np.zeros((72, 70, 68), "f4"), np.eye(4))
+    nib.save(pair, tmp_path / "in" / "pair.hdr")
+    (tmp_path / "in" / "pair.img").rename(tmp_path / "later.img")
+    early = screened(tmp_path / "in", model, tmp_path / "out")
+    assert early["pair.hdr"].status is Status.ERROR
+    (tmp_path / "later.img").rename(tmp_path / "in" / "pair.img")
+    rows = screened(tmp_path / "in", model, tmp_path / "out")
+    assert rows["pair.hdr"].status is Status.OUT_OF_SCOPE  # a volume, for a 2-D model
+
+
+def test_a_dicomdir_that_is_cut_off_is_a_row_that_says_so(model, tmp_path):
+    path = Path(shutil.copy(get_testdata_file("DICOMDIR"), tmp_path))
+    path.write_bytes(path.read_bytes()[:5000])
+    (row,) = screened(path, model, tmp_path / "out").values()
+    assert row.status is Status.ERROR
+    (error,) = read_errors(tmp_path / "out" / "errors.csv")
+    assert "DICOMDIR is cut off: its list of files is not all there" in error.error
+    assert error.hint.startswith("Name the folder itself")

@@ -12,9 +12,17 @@ from medcnn.bundle import Bundle, Precision
 from medcnn.engines.contract import Engine, Outputs
 from medcnn.errors import EngineError
 
-__all__ = ["Engine", "EngineName", "Outputs", "Precision", "open_engine"]
+__all__ = [
+    "Engine",
+    "EngineName",
+    "Outputs",
+    "Precision",
+    "open_engine",
+    "runs_in",
+]
 
 EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
+_NAMES = ("openvino", "onnxruntime", "torch")
 
 
 def open_engine(
@@ -40,42 +48,60 @@ def open_engine(
             precision, or the device is absent.
         MissingDependencyError: If the engine is not installed.
     """
-    name = engine
-    if precision == "int8":
-        return _int8(bundle, engine, device, threads)
-    if name == "auto":
-        name = "openvino" if device in {"auto", "cpu"} else "torch"
-    if name not in _OPENERS:
-        msg = (
-            f"engine {engine!r} is unknown, expected one of auto, {', '.join(_OPENERS)}"
-        )
-        raise EngineError(msg)
-    if name != "torch" and device not in {"auto", "cpu"}:
-        msg = f"{name} runs on the CPU here, not on {device!r}"
-        raise EngineError(msg, hint="Use --engine torch for a GPU.")
+    name = _chosen(engine, device, precision)
     return _OPENERS[name](bundle, device, threads)
 
 
-def _int8(
-    bundle: Bundle, engine: EngineName, device: str, threads: int | None
-) -> Engine:
-    """Open the 8-bit network.
+def runs_in(
+    engine: EngineName, *, device: str = "auto", precision: Precision = "fp32"
+) -> tuple[str, str]:
+    """Return the name and device of what `open_engine` would open, opening nothing.
 
     Raises:
-        EngineError: If another engine or device is asked for.
+        EngineError: As `open_engine`.
+        MissingDependencyError: If it needs torch, which is not installed.
     """
-    if engine not in {"auto", "openvino"} or device not in {"auto", "cpu"}:
+    name = _chosen(engine, device, precision)
+    if name != "torch":
+        return name, "cpu"
+    from medcnn.engines.torch import device_of
+
+    return name, device_of(device)
+
+
+def _chosen(engine: EngineName, device: str, precision: Precision) -> str:
+    """Return the name of an engine that can run there at that precision.
+
+    Raises:
+        EngineError: If it is unknown, or cannot.
+    """
+    is_cpu = device in {"auto", "cpu"}
+    if precision == "int8":
+        if engine in {"auto", "openvino"} and is_cpu:
+            return "openvino int8"
         msg = f"8-bit networks run in openvino on the CPU, not in {engine} on {device}"
         raise EngineError(msg, hint="Leave --engine and --device out.")
-    from medcnn.engines.openvino import OpenVinoEngine
-
-    return OpenVinoEngine(bundle, threads=threads, precision="int8")
+    if engine == "auto":
+        return "openvino" if is_cpu else "torch"
+    if engine not in _NAMES:
+        msg = f"engine {engine!r} is unknown, expected one of auto, {', '.join(_NAMES)}"
+        raise EngineError(msg)
+    if engine != "torch" and not is_cpu:
+        msg = f"{engine} runs on the CPU here, not on {device!r}"
+        raise EngineError(msg, hint="Use --engine torch for a GPU.")
+    return engine
 
 
 def _openvino(bundle: Bundle, _device: str, threads: int | None) -> Engine:
     from medcnn.engines.openvino import OpenVinoEngine
 
     return OpenVinoEngine(bundle, threads=threads)
+
+
+def _int8(bundle: Bundle, _device: str, threads: int | None) -> Engine:
+    from medcnn.engines.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(bundle, threads=threads, precision="int8")
 
 
 def _onnxruntime(bundle: Bundle, _device: str, threads: int | None) -> Engine:
@@ -92,6 +118,7 @@ def _torch(bundle: Bundle, device: str, threads: int | None) -> Engine:
 
 _OPENERS: dict[str, Callable[[Bundle, str, int | None], Engine]] = {
     "openvino": _openvino,
+    "openvino int8": _int8,
     "onnxruntime": _onnxruntime,
     "torch": _torch,
 }

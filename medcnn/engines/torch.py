@@ -10,7 +10,7 @@ from medcnn.bundle import FOREIGN, Bundle
 from medcnn.engines.contract import Outputs, does_not_fit, need
 from medcnn.errors import EngineError
 
-__all__ = ["TorchEngine", "choose_device", "network_of"]
+__all__ = ["TorchEngine", "choose_device", "device_of", "network_of"]
 
 _EXTRA = "medcnn-imaging[train]"
 
@@ -79,6 +79,16 @@ def network_of(bundle: Bundle) -> Any:
         told = does_not_fit(f"{bundle.path} does not fit its network", error)
         raise told from error
     return network.eval()
+
+
+def device_of(device: str) -> str:
+    """Return the device that an engine would take.
+
+    Raises:
+        EngineError: If the one asked for is not there.
+        MissingDependencyError: If torch is not installed.
+    """
+    return choose_device(need("torch", package="torch", install=_EXTRA), device)
 
 
 def choose_device(torch: Any, device: str) -> str:

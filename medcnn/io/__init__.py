@@ -19,6 +19,7 @@ from medcnn.io.archive import status_of as status_of_file
 from medcnn.io.data_set import describe_item, item_of, read_item
 from medcnn.io.description import Description
 from medcnn.io.discover import Found, discover
+from medcnn.io.halves import other_halves
 from medcnn.io.kinds import Kind
 from medcnn.io.options import Cells, ReadOptions
 from medcnn.io.parts import chosen
@@ -44,6 +45,7 @@ __all__ = [
     "is_collection",
     "load",
     "load_study",
+    "other_halves",
     "status_of",
     "study_pieces",
 ]

@@ -22,6 +22,7 @@ from medcnn.image import Image
 from medcnn.io.archive import members, place_of
 from medcnn.io.description import Description
 from medcnn.io.discover import discover
+from medcnn.io.halves import VOXELS
 from medcnn.io.kinds import Kind
 from medcnn.io.options import ReadOptions
 from medcnn.io.readers import reader_of
@@ -29,9 +30,6 @@ from medcnn.io.source import identify, is_folder, nifti_pair, shown
 from medcnn.io.unpacked import Unpacked
 
 __all__ = ["Item", "header_of", "is_collection", "items_of", "only_item"]
-
-_HALVES = (".img", ".img.gz", ".raw", ".raw.gz", ".zraw", ".bin", ".dat")
-"""How files are called that hold the voxels of a header beside them."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +233,7 @@ def header_of(path: Path) -> Path | None:
     Returns:
         None if it is an image of its own, or none of the usual names says whose it is.
     """
-    if not path.name.lower().endswith(_HALVES):
+    if not path.name.lower().endswith(VOXELS):
         return None
     with suppress(ReadError):
         if _is_second_half(path, identify(path)):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from medcnn.bundle import SPEC, BundleSpec, Precision, open_bundle
-from medcnn.engines import EngineName
+from medcnn.engines import EngineName, runs_in
 from medcnn.model import Model
 
 __all__ = ["Opener"]
@@ -52,6 +52,17 @@ class Opener:
         """Of the model's files."""
         names = (SPEC, *self.spec.files)
         return sum((self._bundle.path / name).stat().st_size for name in names)
+
+    def runs_in(self) -> tuple[str, str]:
+        """Return the name and device of the engine, open or not.
+
+        Raises:
+            EngineError: If there is no such engine or device.
+            MissingDependencyError: If it needs torch, which is not installed.
+        """
+        if self._open is not None:
+            return self._open.engine.name, self._open.engine.device
+        return runs_in(self._engine, device=self._device, precision=self._precision)
 
     def model(self) -> Model:
         """Return the open model.

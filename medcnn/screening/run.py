@@ -37,6 +37,7 @@ ProgressCall = Callable[[int, int | None], None]
 _FIRST_BURST_S, _BURST_S = 0.3, 2.0
 _WINDOW_BYTES = 128 << 20
 _WINDOW = 64
+_ENGINE = "engine"
 _SAME = "Use the model and options of that run, or choose another --output."
 
 
@@ -225,6 +226,9 @@ class Screening:
             "heatmaps": self._options.heatmaps,
             "medcnn": version_of("medcnn-imaging") or "unknown",
         }
+        # noted once it runs: one that cannot be opened must not bind the run to it
+        if store.fact(_ENGINE) is not None:
+            facts[_ENGINE] = self._engine_in_words()
         store.claim(facts, hint=_SAME)
         if store.fact("root") is None:
             store.note({"root": self._source.root})
@@ -305,9 +309,7 @@ class Screening:
     def _model(self, store: Store) -> Model:
         """Open the model and note what runs it."""
         model = self._opener.model()
-        store.claim(
-            {"engine": f"{model.engine.name} on {model.engine.device}"}, hint=_SAME
-        )
+        store.claim({_ENGINE: self._engine_in_words()}, hint=_SAME)
         describe_run(
             store,
             model,
@@ -316,6 +318,10 @@ class Screening:
             options=self._options.noted(),
         )
         return model
+
+    def _engine_in_words(self) -> str:
+        name, device = self._opener.runs_in()
+        return f"{name} on {device}"
 
     def _finish(self, store: Store) -> None:
         """Write the final files, unless they hold everything already."""

@@ -1,12 +1,13 @@
 """What there is to do: the files in the order of the run, and what is done already."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from medcnn.errors import OutputError, ReadError
-from medcnn.io import Found, discover, status_of
+from medcnn.io import Found, discover, other_halves, status_of
 from medcnn.screening.done import Done
 from medcnn.screening.flow import Item
 from medcnn.screening.lost import GONE, sifted
@@ -18,6 +19,7 @@ from medcnn.worklist import ERRORS, HEATMAPS, REPORT, RUN, THUMBNAILS, WORKLIST
 __all__ = ["Source"]
 
 _BATCH = 256
+_DIGEST_BYTES = 7  # what fits into a number of the store
 _OURS = (ERRORS, HEATMAPS, REPORT, RUN, STORE, THUMBNAILS, WORKLIST)
 """What a shell names, too, where all that is in an output folder is named by a star."""
 
@@ -168,11 +170,30 @@ def _holds_anything(folder: Path) -> bool:
 
 
 def _fingerprint(path: Path) -> Fingerprint:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - for every file, each time
-    except (OSError, ValueError):
+    """Return by what a change is noticed of a file, or of the other half of its image.
+
+    Only the state of what is there counts: a half that comes later is a change, too.
+    """
+    status = _status(path)
+    if status is None:
         try:
             status = status_of(path)  # it may lie in an archive
         except ReadError:
             return Fingerprint()
-    return Fingerprint(status.st_size, status.st_mtime_ns)
+    own = status.st_size, status.st_mtime_ns
+    halves = [half for name in other_halves(path) if (half := _status(name))]
+    if not halves:
+        return Fingerprint(*own)
+    states = [own, *((half.st_size, half.st_mtime_ns) for half in halves)]
+    digest = hashlib.sha256(repr(states).encode()).digest()
+    return Fingerprint(
+        sum(size for size, _ in states), int.from_bytes(digest[:_DIGEST_BYTES])
+    )
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """Return the status of a file; None if it is not there."""
+    try:
+        return os.stat(path)  # noqa: PTH116 - for every file, each time
+    except (OSError, ValueError):
+        return None

@@ -2,7 +2,8 @@
 
 References:
     [1] DICOM PS3.3 F.3.2.2 and PS3.10 section 8.5: a (0004,1500) Referenced File ID has
-        up to 8 components of up to 8 characters, below the folder of the DICOMDIR.
+        up to 8 components of up to 8 characters, below the folder of the DICOMDIR; a
+        (0004,1220) Directory Record Sequence is always there.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from pathlib import Path
 
 from medcnn.errors import DecodeError
 from medcnn.io.dicom.parse import parse, quiet
+from medcnn.io.dicom.structure import is_cut_off, start_of_data_set
 from medcnn.io.dicom.tags import broken_as_decode_error
+from medcnn.io.regular import open_regular
 from medcnn.io.source import shown
 
 __all__ = ["files_listed"]
@@ -24,14 +27,24 @@ def files_listed(path: Path) -> tuple[Path, ...]:
     A file that is not there is listed too: reading it says so.
 
     Raises:
-        DecodeError: If it cannot be parsed, or names a file outside its folder.
+        DecodeError: If it cannot be parsed, is cut off, or names a file outside its
+            folder.
     """
     what = "its list of files cannot be parsed"
     with quiet(), broken_as_decode_error(path, what):
         dataset, _ = parse(path)
         found = list(_names(dataset))
+    if "DirectoryRecordSequence" not in dataset or _is_cut_off(path):
+        msg = f"{shown(path)} is cut off: its list of files is not all there."
+        raise DecodeError(msg, path=path, hint=_HINT)
     root = path.parent
     return tuple(dict.fromkeys(_below(root, name, path) for name in found))
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Say whether a parsed file ends in the middle of its list."""
+    with open_regular(path) as file:
+        return is_cut_off(file, start_of_data_set(file))
 
 
 def _names(dataset: "object") -> Iterator[tuple[str, ...]]:

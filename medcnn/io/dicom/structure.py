@@ -8,6 +8,7 @@ References:
     [1] DICOM PS3.5 7.1 (data elements), 7.5 (nesting), A.4 (fragments); PS3.10 7.1.
 """
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = [
     "MAX_NESTING",
     "Start",
     "check_structure",
+    "is_cut_off",
     "start_of_data_set",
 ]
 
@@ -106,6 +108,27 @@ def check_structure(
     raise DecodeError(msg, path=path, hint="It is hostile, or holds no plain image.")
 
 
+def is_cut_off(file: BinaryIO, start: Start) -> bool:
+    """Say whether a data set without pixels ends before its lengths say.
+
+    A parser takes what is there of a sequence and tells nobody. Zeros that fill a
+    medium's last block, and padding, are no part of it.
+
+    Args:
+        file: Open at any place, and passed by `check_structure`.
+        start: Where the data set begins.
+    """
+    walk = _Walk(file, start, is_exact=True, most=MAX_ELEMENTS)
+    try:
+        walk.go()
+    except (IndexError, struct.error):  # the file ends here
+        if walk.is_inside or walk.reached > file.seek(0, os.SEEK_END):
+            return True
+        file.seek(walk.reached)
+        return any(file.read())
+    return False
+
+
 class _TooDeepError(Exception):
     """Sequences are nested too deeply."""
 
@@ -148,6 +171,16 @@ class _Walk:
     def most_elements(self) -> int:
         """Number of elements, or at most so many where some were not looked at."""
         return self._elements + self._unseen_bytes // _LEAST_ELEMENT
+
+    @property
+    def reached(self) -> int:
+        """Where in the file the next element begins, by the lengths so far."""
+        return self._at
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether a sequence or item was begun that has no end before this place."""
+        return any(end > self._at for end, _, _ in self._levels)
 
     def go(self) -> None:
         """Walk until the pixels, the end, or too many elements.
