@@ -134,7 +134,7 @@ class Bundle:
             msg = f"{self.spec.name} has no 8-bit network"
             hint = (
                 "Make one: medcnn export --model M --format openvino-int8 "
-                "--calibrate DATA --output NEW."
+                "--data DATA --output NEW."
             )
             raise EngineError(msg, hint=hint)
         points = {"operating_points": facts.operating_points, "bands": ()}

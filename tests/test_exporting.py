@@ -2,11 +2,13 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from bundles import make_bundle
 from films import film_pixels, write_films
+from sklearn.metrics import roc_auc_score
 
 import medcnn
 from medcnn.bundle import OperatingPoint, open_bundle
@@ -14,13 +16,19 @@ from medcnn.engines import open_engine
 from medcnn.engines.openvino import _core as core
 from medcnn.engines.openvino import read_graph
 from medcnn.errors import BundleError, DataError, EngineError, OutputError
-from medcnn.exporting import int8
+from medcnn.exporting import forms, int8
 from medcnn.exporting.rounding import _first_and_last
 from medcnn.exporting.thresholds import moved_threshold
 from medcnn.image import Image
 from medcnn.worklist import read_run, read_worklist
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def command(request):
+    """The command line, which a module of that name would hide."""
+    return request.getfixturevalue("medcnn")
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +230,114 @@ def test_the_first_and_the_last_layer_keep_full_precision():
     first, last = _first_and_last(graph)
     assert "stem" in first
     assert "head" in last
+
+
+# ------------------------------------------- areas of the forms for other programs
+
+
+def val_rows(labelled):
+    with labelled.open() as file:
+        return [row for row in csv.DictReader(file) if row["split"] == "val"]
+
+
+def prepared(bundle, labelled, rows):
+    folder = labelled.parent
+    recipe = bundle.spec.preprocessing
+    return [recipe.apply(medcnn.load(folder / r["path"])).tensor for r in rows]
+
+
+def exported(bundle, labelled, folder, form):
+    run = int8.Run(workers=1)
+    out = medcnn.export(bundle.path, form=form, output=folder, data=labelled, run=run)
+    return json.loads((out / "export.json").read_text())["areas"]
+
+
+def test_the_area_of_an_exported_graph_is_that_of_another_runtime(
+    bundle, labelled, tmp_path
+):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    areas = exported(bundle, labelled, tmp_path / "out", "onnx")
+    rows = val_rows(labelled)
+    session = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx")
+    (name,) = (one.name for one in session.get_inputs())
+    logits = [
+        session.run(None, {name: tensor[None]})[0][0, 0]
+        for tensor in prepared(bundle, labelled, rows)
+    ]
+    truth = [int(row["abnormal"]) for row in rows]
+    (change,) = areas["changes"]
+    assert change["auroc_exported"] == pytest.approx(roc_auc_score(truth, logits))
+    assert (areas["cases"], areas["patients"], areas["split"]) == (80, 40, "val")
+    assert change["n_positive"] + change["n_negative"] == 80
+    assert change["ci95"][0] <= change["change"] <= change["ci95"][1]
+    assert change["label"] == "abnormal"
+
+
+@pytest.mark.parametrize("form", ["openvino", "torch-export", "monai-bundle"])
+def test_every_form_tells_its_change_in_area(bundle, labelled, tmp_path, form):
+    areas = exported(bundle, labelled, tmp_path / "out", form)
+    (change,) = areas["changes"]
+    assert abs(change["change"]) < 0.002
+    assert 0.5 < change["auroc"] < 1
+    assert areas["method"].startswith("DeLong")
+
+
+def test_a_form_that_orders_cases_otherwise_shows_it_with_an_interval(
+    bundle, labelled, tmp_path, monkeypatch
+):
+    """Logits are moved by 0.003 at most, up or down, which only swaps neighbours."""
+    way = forms.FORMS["onnx"]
+
+    def tilted(path, tensors):
+        logits = way.run(path, tensors)
+        return logits + 0.003 * np.sign(np.sin(1e4 * logits))
+
+    monkeypatch.setitem(forms.FORMS, "onnx", replace(way, run=tilted))
+    areas = exported(bundle, labelled, tmp_path / "out", "onnx")
+    rows = val_rows(labelled)
+    truth = [int(row["abnormal"]) for row in rows]
+    path = tmp_path / "out" / "model.onnx"
+    scores = tilted(path, prepared(bundle, labelled, rows))[:, 0]
+    (change,) = areas["changes"]
+    assert change["auroc_exported"] == pytest.approx(roc_auc_score(truth, scores))
+    assert change["change"] != 0
+    low, high = change["ci95"]
+    assert low < change["change"] < high
+
+
+def test_the_command_shows_the_areas_or_says_what_one_image_tells(
+    command, bundle, labelled, tmp_path
+):
+    words = ["export", "--model", bundle.path, "--format", "openvino"]
+    told = command(*words, "-o", tmp_path / "a", "--data", labelled)
+    assert told.returncode == 0, told.stderr
+    assert "Areas of 80 cases of 40 patients of table.csv, split val." in told.stdout
+    assert "change (95 %)" in told.stdout
+    silent = command(*words, "-o", tmp_path / "b")
+    assert "The change in AUC is not measured" in silent.stderr
+    found = json.loads((tmp_path / "b" / "export.json").read_text())
+    assert found["areas"] is None
+    refused = command(*words[:-1], "openvino-int8", "-o", tmp_path / "c")
+    assert refused.returncode == 2
+    assert "needs --data" in refused.stderr
+
+
+def test_the_self_tests_image_is_decided_alike(tmp_path):
+    out = medcnn.export("chest-xray", form="openvino", output=tmp_path / "out")
+    found = json.loads((out / "export.json").read_text())["selftest"]
+    expected = json.loads(
+        (open_bundle("chest-xray").path / "selftest" / "expected.json").read_text()
+    )["probabilities"]
+    assert found["decided_otherwise"] == []
+    for label, (here, there) in found["probabilities"].items():
+        assert here == pytest.approx(expected[label], abs=1e-3)
+        assert there == pytest.approx(here, abs=1e-4)
+
+
+def test_data_that_do_not_tell_the_label_are_refused(bundle, labelled, tmp_path):
+    lines = labelled.read_text().splitlines()
+    table = labelled.with_name("healthy.csv")
+    table.write_text("\n".join([lines[0], *(x for x in lines[1:] if x[-1] == "0")]))
+    with pytest.raises(DataError, match="does not tell both sides of abnormal"):
+        exported(bundle, table, tmp_path / "out", "onnx")
+    assert not (tmp_path / "out").exists()

@@ -1,7 +1,8 @@
 """A model in other forms: graphs for other programs, and an 8-bit network."""
 
+from medcnn.exporting.areas import WORST, Areas
 from medcnn.exporting.forms import AGREEMENT, FORMS, Form, export
-from medcnn.exporting.int8 import WORST, Quantised, quantise
+from medcnn.exporting.int8 import Quantised, quantise
 from medcnn.exporting.verifying import WORST_APART, Agreement, verify
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "WORST",
     "WORST_APART",
     "Agreement",
+    "Areas",
     "Form",
     "Quantised",
     "export",

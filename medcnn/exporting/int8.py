@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from medcnn.assessment import Run
 from medcnn.assessment.answers import Reader
-from medcnn.assessment.evaluating import run_model
 from medcnn.assessment.truth import read_truth
 from medcnn.bundle import (
     CARD,
@@ -26,10 +25,17 @@ from medcnn.bundle import (
 )
 from medcnn.dataset import CaseTable
 from medcnn.errors import DataError
-from medcnn.evaluation import Design, Predictions
+from medcnn.evaluation import Predictions
+from medcnn.exporting.areas import (
+    METHOD,
+    WORST,
+    answers_of,
+    area_changes,
+    refuse_worse,
+    verified_on,
+)
 from medcnn.exporting.rounding import rounded_files, trial
 from medcnn.exporting.thresholds import same_share
-from medcnn.metrics.compare import paired_difference
 from medcnn.model import Model
 
 __all__ = ["IMAGES", "WORST", "Quantised", "quantise"]
@@ -37,12 +43,9 @@ __all__ = ["IMAGES", "WORST", "Quantised", "quantise"]
 IMAGES = 300
 """Images that ranges are measured on; more change nothing."""
 
-WORST = 0.005
-"""Largest loss of area under the ROC curve that is let through."""
-
 _FEWEST = 20
 _MAPS = 60
-_METHOD = "DeLong, paired, clustered by patient (Obuchowski 1997)"
+_KEEP = "Use the model at full precision, or measure ranges on images more like these."
 
 Tensor = npt.NDArray[np.float32]
 
@@ -101,13 +104,11 @@ def quantise(
         )
     files = rounded_files(full.bundle, tensors)
     small = trial(full.bundle, files)
-    design = Design(split=split or _verified_on(table))
-    before, after = (
-        run_model(one, table, design, options).answered.predictions
-        for one in (full, small)
+    before, after = answers_of(
+        (full, small), table, split or verified_on(table), options
     )
     changes = _changes(full.spec, before, after)
-    _refuse_worse(changes)
+    refuse_worse(changes, "at 8 bits", hint=_KEEP)
     points = tuple(
         same_share(point, before, after, Path(data).name)
         for point in full.spec.operating_points
@@ -121,7 +122,7 @@ def quantise(
         cases=int((before.is_ok & after.is_ok).sum()),
         patients=len(set(before.patients)) if before.has_patients else None,
         changes=changes,
-        method=_METHOD,
+        method=METHOD,
         heatmap_correlation=_maps_alike(full, small, tensors[:_MAPS]),
         operating_points=points,
         environment={name: version(name) for name in ("nncf", "openvino")},
@@ -138,12 +139,6 @@ def _for_ranges(table: CaseTable) -> tuple[list[Path], str]:
     return [paths[n] for n in sorted(chosen)], words
 
 
-def _verified_on(table: CaseTable) -> str:
-    """Return the split that areas are compared on."""
-    splits = {case.split for case in table.cases}
-    return next((name for name in ("val", "test") if name in splits), "all")
-
-
 def _tensors(reader: Reader, paths: Sequence[Path]) -> Iterator[Tensor]:
     """Read images as the network sees them; others are left out."""
     for reading in reader.readings(paths):
@@ -154,61 +149,14 @@ def _tensors(reader: Reader, paths: Sequence[Path]) -> Iterator[Tensor]:
 def _changes(
     spec: BundleSpec, before: Predictions, after: Predictions
 ) -> tuple[AreaChange, ...]:
-    """Compare areas and decisions, for each label that the data can tell.
+    """Compare areas and decisions, with thresholds that flag as many as before.
 
     Raises:
-        DataError: If they cannot tell the main label.
+        DataError: If the data cannot tell the main label.
     """
-    found = []
-    both = before.is_ok & after.is_ok
-    for point in spec.operating_points:
-        if point.label not in before.labels:
-            continue
-        place = before.labels.index(point.label)
-        use = both & ~np.isnan(before.truth[:, place])
-        truth = before.truth[use, place]
-        if min((truth == 1).sum(), (truth == 0).sum()) < 2:
-            continue
-        full, small = before.score[use, place], after.score[use, place]
-        moved = same_share(point, before, after, "")
-        apart = paired_difference(truth, small, full, before.clusters[use])
-        found.append(
-            AreaChange(
-                label=point.label,
-                n_positive=int((truth == 1).sum()),
-                n_negative=int((truth == 0).sum()),
-                auroc=apart.area_b,
-                auroc_int8=apart.area_a,
-                ci95=(apart.low, apart.high),
-                flipped=float(((full >= point.flag) != (small >= moved.flag)).mean()),
-            )
-        )
-    if not found or found[0].label != spec.labels[0]:
-        msg = f"{before.source} does not tell both sides of {spec.labels[0]}"
-        raise DataError(msg, hint="Name labelled images with and without it.")
-    return tuple(found)
-
-
-def _refuse_worse(changes: Sequence[AreaChange]) -> None:
-    """Refuse a loss of area in the main label, or on average over all.
-
-    Raises:
-        DataError: If it loses more than `WORST`.
-    """
-    main = changes[0].change
-    mean = float(np.mean([one.change for one in changes]))
-    if min(main, mean) >= -WORST:
-        return
-    one = changes[0]
-    msg = (
-        f"at 8 bits the area of {one.label} changes by {main:+.4f} "
-        f"({one.ci95[0]:+.4f} to {one.ci95[1]:+.4f}), on average over "
-        f"{len(changes)} labels by {mean:+.4f}; at most {-WORST} is let through"
-    )
-    hint = (
-        "Use the model at full precision, or measure ranges on images more like these."
-    )
-    raise DataError(msg, hint=hint)
+    points = spec.operating_points
+    moved = [(point, same_share(point, before, after, "").flag) for point in points]
+    return area_changes(moved, before, after)
 
 
 def _maps_alike(full: Model, small: Model, tensors: Sequence[Tensor]) -> float | None:

@@ -10,21 +10,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.bundle import Bundle
+from medcnn.bundle import Bundle, BundleSpec
 from medcnn.calibration import probabilities_of
 from medcnn.engines import open_engine
 from medcnn.errors import EngineError
 from medcnn.io import load
 
-__all__ = ["WORST_APART", "Agreement", "verify"]
+__all__ = ["PROBES", "WORST_APART", "Agreement", "Runner", "probes", "verify"]
 
 WORST_APART = 1e-3
 """Largest difference of a probability that is let through."""
+
+PROBES = 4
+"""Random inputs whose logits export.json keeps."""
 
 _EXPECTED = "selftest/expected.json"
 _RANDOM = 8
 
 Tensor = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float64]
 Runner = Callable[[Sequence[Tensor]], npt.NDArray[np.float32]]
 
 
@@ -40,6 +44,14 @@ class Agreement:
         max_difference_logit: The largest difference of a logit.
         max_difference_probability: The largest difference of a calibrated probability.
         environment: Versions of the libraries.
+        probe: Logits here of the first random inputs, so that whoever reads the form
+            back can see that nothing changed.
+        selftest: What both say of the self-test's image: by label the probability here
+            and there, and the labels that would be decided otherwise. None if the
+            model carries no image.
+        areas: What changed in area under the ROC curve on labelled images, as
+            `medcnn.exporting.areas.Areas`. None if none were named: a single image
+            without a truth has no area.
     """
 
     format: str
@@ -48,6 +60,9 @@ class Agreement:
     max_difference_logit: float
     max_difference_probability: float
     environment: dict[str, str]
+    probe: tuple[tuple[float, ...], ...] = ()
+    selftest: dict[str, Any] | None = None
+    areas: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -84,6 +99,8 @@ def verify(
         max_difference_logit=float(apart.max()),
         max_difference_probability=float(np.abs(shares[0] - shares[1]).max()),
         environment={name: version(name) for name in libraries},
+        probe=tuple(tuple(map(float, row)) for row in wanted[:PROBES]),
+        selftest=_selftest(bundle.spec, *shares) if len(tensors) > _RANDOM else None,
     )
     if not found.max_difference_probability <= WORST_APART:
         msg = (
@@ -94,13 +111,35 @@ def verify(
     return found
 
 
+def probes(spec: BundleSpec, count: int = PROBES) -> list[Tensor]:
+    """Return seeded random tensors, the same ones for the same model every time."""
+    size = count, spec.input.channels, *spec.input.shape
+    return list(np.random.default_rng(0).normal(size=size).astype(np.float32))
+
+
 def _inputs(bundle: Bundle) -> list[Tensor]:
     """Return what both are given: seeded random tensors, and the self-test's image."""
     spec = bundle.spec
-    size = _RANDOM, spec.input.channels, *spec.input.shape
-    tensors = list(np.random.default_rng(0).normal(size=size).astype(np.float32))
+    tensors = probes(spec, _RANDOM)
     if _EXPECTED in spec.files:
         text = (bundle.path / _EXPECTED).read_text(encoding="utf-8")
         image = load(bundle.path / "selftest" / Path(json.loads(text)["input"]).name)
         tensors.append(spec.preprocessing.apply(image).tensor)
     return tensors
+
+
+def _selftest(spec: BundleSpec, there: Values, here: Values) -> dict[str, Any]:
+    """Return what both say of the last input, the self-test's image."""
+    by_label = dict(
+        zip(spec.labels, zip(here[-1], there[-1], strict=True), strict=True)
+    )
+    changed = [
+        point.label
+        for point in spec.operating_points
+        for threshold in {point.flag, point.review}
+        if len({share >= threshold for share in by_label[point.label]}) > 1
+    ]
+    return {
+        "probabilities": {k: list(map(float, v)) for k, v in by_label.items()},
+        "decided_otherwise": sorted(set(changed)),
+    }
