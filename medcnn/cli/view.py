@@ -66,17 +66,22 @@ def view(
             msg = f"{given} does not exist"
             raise DataError(msg, hint="Name a file, or a folder with one series.")
     _check_port(port)
-    command = [_python_with_views(python), "-m", "medcnn_trame"]
+    command = [_python_with_views(python), "-m", "medcnn_trame", "--stdin"]
     command += ["--medcnn-python", sys.executable, "--port", str(port)]
     command += ["--model", model] if model else []
     command += ["--data-folder", str(data)] if data else []
     command += [] if browser else ["--no-browser"]
     command += ["--", str(path)] if path else []
     with _importable(command[0]) as places:
-        code = subprocess.run(  # noqa: S603 - made above
-            command, env=_surroundings(places), check=False
-        ).returncode
-    raise typer.Exit(code)
+        raise typer.Exit(_run(command, _surroundings(places)))
+
+
+def _run(command: list[str], surroundings: dict[str, str]) -> int:
+    """Run the viewer until it ends; it ends with this process, however that ends."""
+    with subprocess.Popen(  # noqa: S603 - made above
+        command, env=surroundings, stdin=subprocess.PIPE
+    ) as viewer:
+        return viewer.wait()
 
 
 def _check_port(port: int) -> None:

@@ -110,6 +110,7 @@ class MedCNNWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.initializeParameterNode()
         self.refresh()
 
@@ -138,6 +139,13 @@ class MedCNNWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneEndImport(self, caller: object, event: object) -> None:
+        """Take up what a scene that was read holds: its parameters and heatmaps."""
+        if self.parent.isEntered:
+            self.setParameterNode(None)
+            self.initializeParameterNode()
+        self.classifyPanel.take_up()
+
     def initializeParameterNode(self) -> None:
         """Connect the panel to the scene's parameters, with a first volume chosen."""
         self.setParameterNode(self.logic.getParameterNode())
@@ -165,14 +173,24 @@ class MedCNNWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     @property
     def parameters(self) -> "MedCNNParameterNode | None":
-        """The parameters that are shown; None while the scene closes."""
-        return self._parameterNode
+        """The scene's parameters, also while another module is shown.
+
+        None while the scene closes.
+        """
+        if self._parameterNode is not None or slicer.mrmlScene.IsClosing():
+            return self._parameterNode
+        return self.logic.getParameterNode()
 
     # ------------------------------------------------------------- for the sections
 
     def run(self, task: Task) -> None:
         """Begin what a section asks for."""
         python, folder = self.pythonPanel.chosen()
+        if folder and not Path(folder).is_dir():
+            words = _("Your data, {folder}, is no folder, or is not there any more. ")
+            words += _("Choose another in the section Python with medcnn.")
+            self.showError(words.format(folder=folder))
+            return
         self.showError("")
         self.logic.session.configure(python, [folder])
         if not self.logic.session.run(task):
@@ -224,7 +242,8 @@ class MedCNNWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.progressBar.setMaximum(0 if share is None else 100)
             self.ui.progressBar.setValue(0 if share is None else int(share * 100))
             self.showProgress(source.words)
-        for panel in (self.classifyPanel, self.evaluatePanel, self.trainPanel):
+        panels = (self.classifyPanel, self.evaluatePanel, self.trainPanel)
+        for panel in (*panels, self.pythonPanel):
             panel.refresh(busy=busy)
 
     def showProgress(self, words: str) -> None:

@@ -69,6 +69,18 @@ def test_wheels_that_lack_it_are_told_and_nothing_is_left(tmp_path):
     assert not folder.exists()
 
 
+def test_the_error_of_pip_is_told_and_not_its_notice(tmp_path):
+    """Pip's last line may be that there is a newer pip."""
+    python = tmp_path / "base"
+    python.write_text(
+        "#!/bin/sh\ncase $2 in *version_info*) exit 0;; esac\n"
+        "echo 'ERROR: no space left'; echo '[notice] there is a newer pip'; exit 1\n"
+    )
+    python.chmod(0o755)
+    with pytest.raises(ViewerError, match="ERROR: no space left"):
+        follow(Making(str(python), tmp_path / "python"))
+
+
 def test_a_base_that_is_no_python_is_told(tmp_path):
     with pytest.raises(ViewerError, match="cannot be started"):
         follow(Making(str(tmp_path / "none"), tmp_path / "python"))
@@ -92,7 +104,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ViewerError, match="cannot be written") as told:
         Making(sys.executable, tmp_path / "file" / "python")
-    assert "folder of your own" in told.value.hint
+    assert "let yourself write there" in told.value.hint
 
 
 def test_stopping_leaves_nothing(tmp_path, wheels):

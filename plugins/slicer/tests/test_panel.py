@@ -276,7 +276,7 @@ EVALUATION = {
             "operating_points": [],
         }
     },
-    "warnings": ["Few cases."],
+    "warnings": ["Few cases.", "a<b>.png was left out."],
 }
 
 
@@ -292,7 +292,7 @@ def test_an_evaluation_gives_table_chart_and_report(panel, worker, scene):
     assert row[:3] == ["aneurysm", "2 / 2", "0.750 (0.500 to 0.900)"]
     chart = scene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
     assert "AUC 0.750" in chart.GetTitle()
-    assert "Few cases." in panel.ui.evaluateLabel.text
+    assert "Few cases.<br>a&lt;b&gt;.png was left" in panel.ui.evaluateLabel.text
     assert "report.html" in panel.ui.evaluateLabel.text
 
 

@@ -1,5 +1,7 @@
 """What of Slicer's DICOM database reaches the worker; the database is a stand-in."""
 
+from pathlib import Path
+
 import cores
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import slicer
 from MedCNNLib.errors import ViewerError
 from MedCNNLib.sources import dicom_facts, image_of, misfit, single_file
 
+FILE = Path(__file__).parents[3] / "sample_data/chest_nodule.dcm"
 FILM = {"id": "chest-xray", "name": "chest-xray", "dims": 2, "modalities": ["CR", "DX"]}
 VOLUME = {"id": "vessel-3d", "name": "vessel-3d", "dims": 3, "modalities": ["MR"]}
 
@@ -53,6 +56,32 @@ def test_facts_of_the_header_go_along_and_empty_ones_do_not(study):
     image = image_of(node)
     assert (image.modality, image.unit) == ("CT", "HU")
     assert image.name == "volume"  # never what Slicer calls it: that may be a patient
+
+
+def test_one_slice_of_many_is_asked_for_its_header(study):
+    """The panel asks at every tick; a CT has a thousand slices."""
+    node = study(40, modality="CT")
+    asked = []
+    find = slicer.dicomDatabase.fileForInstance
+    slicer.dicomDatabase.fileForInstance = lambda uid: asked.append(uid) or find(uid)
+    assert misfit(VOLUME, node) == "vessel-3d was made for MR; this is CT."
+    assert asked == ["1.2.0"]
+
+
+def test_a_film_that_was_changed_in_slicer_is_sent_as_it_is_now(scene):
+    node = slicer.vtkMRMLScalarVolumeNode()
+    scene.AddNode(node)
+    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    scene.AddNode(storage)
+    storage.SetFileName(str(FILE))
+    storage.SetSingleFile(1)
+    node.SetAndObserveStorageNodeID(storage.GetID())
+    assert storage.ReadData(node)
+    node.SetName("another name")
+    assert single_file(node) == FILE
+    node.GetImageData().SetScalarComponentFromDouble(3, 4, 0, 0, 99.0)
+    node.GetImageData().Modified()
+    assert single_file(node) is None
 
 
 def test_a_film_s_one_file_is_found(study, tmp_path):

@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--data-folder", default="", help="may be read for Evaluate")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--no-browser", action="store_true")
+    parser.add_argument("--stdin", action="store_true", help="end when stdin is closed")
     given = parser.parse_args()
     if importlib.util.find_spec("MedCNNLib") is None:
         sys.path.insert(0, str(SLICER_PLUGIN))

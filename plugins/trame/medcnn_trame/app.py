@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import os
 import tempfile
 import threading
 import zipfile
@@ -17,7 +18,8 @@ from MedCNNLib.findings import answer_columns, labels_to_ask
 from trame.app import TrameApp
 from trame_slicer import module as trame_slicer_module
 
-from medcnn_trame.page import START, build_page
+from medcnn_trame.guard import stand_before
+from medcnn_trame.page import NO_ANSWER, START, build_page, uploads_anew
 from medcnn_trame.roc import roc_svg
 from medcnn_trame.stage import Stage
 
@@ -41,6 +43,8 @@ class Viewer(TrameApp):
         self._worker: Worker | None = None
         self._image: Image | None = None
         self._stop = threading.Event()
+        self._turn = asyncio.Lock()
+        self._is_chosen = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._windows: dict[str, tuple[float, float, str]] = {}
         self.state.update(START | {"evaluate_path": given.data_folder})
@@ -49,21 +53,32 @@ class Viewer(TrameApp):
         self.stage = Stage(self.server)
         build_page(self.server, self)
         self.state.change("opacity", "threshold", "show_heat", "label")(self._redraw)
-        self.server.controller.on_server_ready.add_task(self._begin)
+        controller = self.server.controller
+        controller.on_server_bind.add(stand_before)
+        controller.on_server_ready.add_task(self._begin)
+        controller.on_client_connected.add(lambda **_: uploads_anew(self))
 
     # ------------------------------------------------------------- what users ask for
 
     async def open_files(self, files: list[dict[str, Any]]) -> None:
-        """Show what was chosen in the browser; several files are one series."""
-        if files:
-            name = files[0]["name"] if len(files) == 1 else f"{len(files)} files"
-            await self._do(
-                "Reading ...", lambda: self._upload(files), self._opened, about=name
-            )
+        """Show what was chosen in the browser; several files are one series.
+
+        What goes on is stopped: its answer would be about another image.
+        """
+        if not files:
+            return
+        self._is_chosen = True
+        self._stop.set()
+        name = files[0]["name"] if len(files) == 1 else f"{len(files)} files"
+        read = partial(self._upload, list(files))
+        self._beside(self._do("Reading ...", read, self._opened, about=name))
 
     def classify(self) -> None:
-        """Ask the chosen model about the image."""
+        """Ask the chosen model about the image, if nothing else goes on."""
+        if self._turn.locked():
+            return
         model = self.state.model
+        self._forget_answer()
 
         def ask() -> Result:
             worker, image = self._living(), self._image
@@ -73,7 +88,9 @@ class Viewer(TrameApp):
         self._beside(self._do("Classifying ...", ask, self._answered))
 
     def evaluate(self) -> None:
-        """Measure the chosen model on labelled images of this machine."""
+        """Measure the chosen model on labelled images, if nothing else goes on."""
+        if self._turn.locked():
+            return
         data, model = self.state.evaluate_path, self.state.model
 
         def ask() -> dict[str, Any]:
@@ -104,7 +121,7 @@ class Viewer(TrameApp):
     async def _begin(self, **_: Any) -> None:
         """Start the worker, list the models, and open the path that was named."""
         await self._do("Starting the worker ...", self._start, self._ready)
-        if self._given.path and self._worker is not None:
+        if self._given.path and self._worker is not None and not self._is_chosen:
             path = Path(self._given.path).resolve()
             load = partial(self._worker.load, path, cancel=self._stop)
             await self._do("Reading ...", load, self._opened, about=path.name)
@@ -116,22 +133,26 @@ class Viewer(TrameApp):
         done: Callable[[Any], None],
         about: str = "",
     ) -> None:
-        """Work beside the event loop, then show what was found, or why not."""
-        with self.state as state:
-            state.busy, state.error = words, ""
-        self._stop.clear()
-        self._loop = asyncio.get_running_loop()
-        try:
-            found = await self._loop.run_in_executor(None, work)
-            with self.state:
-                done(found)
-        except WorkerError as error:
-            self._tell(f"{about}: {error}" if about else str(error))
-        except ViewerError as error:
-            self._tell(error.words)
-        finally:
+        """Work beside the event loop, then show what was found, or why not.
+
+        One thing at a time: an answer never meets another image than its own.
+        """
+        async with self._turn:
             with self.state as state:
-                state.busy = ""
+                state.busy, state.error = words, ""
+            self._stop.clear()
+            self._loop = asyncio.get_running_loop()
+            try:
+                found = await self._loop.run_in_executor(None, work)
+                with self.state:
+                    done(found)
+            except WorkerError as error:
+                self._tell(f"{about}: {error}" if about else str(error))
+            except ViewerError as error:
+                self._tell(error.words)
+            finally:
+                with self.state as state:
+                    state.busy = ""
 
     def _tell(self, words: str) -> None:
         with self.state as state:
@@ -182,9 +203,13 @@ class Viewer(TrameApp):
         shape = " x ".join(map(str, image.shape))
         about = [image.modality or "", shape, *image.warnings]
         self.state.image_words = ", ".join(part for part in about if part)
-        self.state.update(
-            {"is_loaded": True, "rows": [], "labels": [], "answer_words": []}
-        )
+        self.state.update({"is_loaded": True} | NO_ANSWER)
+
+    def _forget_answer(self) -> None:
+        """Take the last answer away: what is shown answers the last question."""
+        with self.state as state:
+            state.update(NO_ANSWER)
+        self.stage.forget_answer()
 
     def _answered(self, result: Result) -> None:
         columns = answer_columns(result)
@@ -232,6 +257,8 @@ class Viewer(TrameApp):
 def serve(given: Namespace) -> None:
     """Open the viewer on loopback, and serve it until it is stopped."""
     viewer = Viewer(given)
+    if given.stdin:
+        threading.Thread(target=_end_with_stdin, args=[viewer], daemon=True).start()
     try:
         viewer.server.start(
             host="127.0.0.1",
@@ -241,6 +268,14 @@ def serve(given: Namespace) -> None:
         )
     finally:
         viewer.close()
+
+
+def _end_with_stdin(viewer: Viewer) -> None:
+    """Wait until whoever started this is gone, however, and end."""
+    while os.read(0, 4096):
+        pass
+    viewer.close()
+    os._exit(0)
 
 
 def _cell(value: Any) -> str:

@@ -6,9 +6,19 @@ from MedCNNLib.colours import COLOURS
 from trame.ui.vuetify3 import VAppLayout
 from trame.widgets import client, html
 from trame.widgets import vuetify3 as v3
+from trame_server.utils.typed_state import TypedState
 from trame_slicer.app.ui import FlexContainer, LoadVolumeUI
+from trame_slicer.app.ui.load_volume_ui import LoadVolumeState
 
-__all__ = ["START", "build_page"]
+__all__ = ["NO_ANSWER", "START", "build_page", "uploads_anew"]
+
+NO_ANSWER: dict[str, Any] = {
+    "rows": [],
+    "labels": [],
+    "answer_words": [],
+    "out_of_scope": "",
+}
+"""The page's state where nothing was answered."""
 
 START: dict[str, Any] = {
     "busy": "Starting ...",
@@ -17,11 +27,8 @@ START: dict[str, Any] = {
     "image_words": "",
     "models": [],
     "model": "",
-    "rows": [],
+    **NO_ANSWER,
     "number_kind": "",
-    "out_of_scope": "",
-    "answer_words": [],
-    "labels": [],
     "label": "",
     "legend": {"low": "", "high": "", "words": ""},
     "show_heat": True,
@@ -60,12 +67,24 @@ def build_page(server: Any, viewer: Any) -> VAppLayout:
     return page
 
 
+def uploads_anew(viewer: Any) -> None:
+    """Forget files that a page was sending when it was left; nobody sends the rest."""
+    for button in (
+        viewer.load.load_volume_files_button,
+        viewer.load.load_volume_dir_button,
+    ):
+        button.files = []
+    with viewer.state as state:
+        buttons = TypedState(state, LoadVolumeState).data
+        buttons.file_button.loading_busy = buttons.dir_button.loading_busy = False
+
+
 def _top(viewer: Any) -> None:
     """What to open, what is going on, and what went wrong."""
     with html.Div(classes="d-flex align-center"):
         html.Div("medcnn", classes="text-h6 flex-grow-1")
-        load = LoadVolumeUI()
-        load.on_load_volume.connect(viewer.open_files)
+        viewer.load = LoadVolumeUI()
+        viewer.load.on_load_volume.connect(viewer.open_files)
     v3.VProgressLinear(v_if="busy", indeterminate=True)
     with html.Div(v_if="busy", classes="d-flex align-center"):
         html.Div("{{ busy }}", classes="text-caption flex-grow-1 busy")

@@ -59,10 +59,9 @@ class Stage:
         if array.ndim != 3:
             msg = "This is a colour image; the views show grey values."
             raise ViewerError(msg, hint="medcnn predict and explain take it.")
-        for node in (self._image, *self._heats.values()):
-            if node is not None:
-                self._slicer.scene.RemoveNode(node)
-        self._heats, self._label = {}, ""
+        self.forget_answer()
+        if self._image is not None:
+            self._slicer.scene.RemoveNode(self._image)
         affine = _AS_SEEN if image.affine is None else image.affine
         name = image.name or "image"
         values = np.ascontiguousarray(array)
@@ -85,10 +84,16 @@ class Stage:
                 node, vr_preset="", do_reset_views=True
             )
 
-    def show_answer(self, result: Result, opacity: float) -> str:
-        """Lay an answer's main heatmap over the image; return its label."""
+    def forget_answer(self) -> None:
+        """Take the last answer's heatmaps away."""
         for node in self._heats.values():
             self._slicer.scene.RemoveNode(node)
+        self._heats, self._label = {}, ""
+        self.render()
+
+    def show_answer(self, result: Result, opacity: float) -> str:
+        """Lay an answer's main heatmap over the image; return its label."""
+        self.forget_answer()
         self._heats = add_heatmaps(self._image, result, opacity=opacity)
         has_main = result.label in self._heats
         self._label = result.label if has_main else next(iter(self._heats), "")

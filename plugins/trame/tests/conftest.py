@@ -16,7 +16,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 OWN = ("trame", "slicer/MedCNN", "contract")
 
-sys.path[:0] = [str(PLUGINS / each) for each in OWN]
+sys.path[:0] = [*(str(PLUGINS / each) for each in OWN), str(Path(__file__).parent)]
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,18 @@
 """What a user sees in a real browser, with a real worker and shipped models."""
 
 import io
+import os
+import signal
+import sys
+import time
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from processes import below, said
 
 SAMPLES = Path(__file__).parents[3] / "sample_data"
 WAIT = 90_000
@@ -45,6 +51,11 @@ def likeness(page, film):
         Image.fromarray(a).resize((40, 40)) for a in (shown, stored[rows[0] : rows[1]])
     ]
     return np.corrcoef(*(np.asarray(a).ravel() for a in small))[0, 1]
+
+
+def open_file(page, path):
+    """Choose a file by the first of the two buttons."""
+    page.set_input_files("input[type=file]:not([webkitdirectory])", path)
 
 
 def opened(page, address):
@@ -91,6 +102,67 @@ def test_a_film_is_uploaded_and_one_that_is_broken_says_so(viewer, page, tmp_pat
     page.wait_for_selector(".answer", timeout=WAIT)
     assert page.inner_text(".answer-label >> nth=0") == "abnormal"
     assert "unlike the training images" in page.inner_text(".scope")
+
+
+def test_an_answer_is_never_shown_over_another_image(viewer, page, tmp_path):
+    """A small image is opened while a large one is being classified."""
+    large, noise = tmp_path / "large.nii", np.random.default_rng(0)
+    values = noise.integers(0, 999, (300, 300, 150), np.int16)
+    nibabel.Nifti1Image(values, np.eye(4)).to_filename(large)
+    opened(page, viewer(large, "--model", "vessel-3d"))
+    page.click(".classify")
+    page.wait_for_selector(".cancel", timeout=WAIT)
+    open_file(page, SAMPLES / "vessel.nii")
+    page.wait_for_selector("text=28 x 28 x 28", timeout=WAIT)
+    page.wait_for_selector(".busy", state="detached", timeout=WAIT)
+    page.wait_for_timeout(6000)  # what the large one was answered would be here by now
+    assert not page.is_visible(".answer")
+    assert not page.is_visible(".heat")
+    page.click(".classify")
+    page.wait_for_selector(".answer", timeout=WAIT)
+    assert float(page.inner_text(".answer-probability >> nth=0")) < 0.5  # a healthy one
+
+
+def test_what_was_said_of_an_image_goes_with_it(viewer, page):
+    opened(page, viewer(SAMPLES / "chest_nodule.dcm", "--model", "chest-xray"))
+    page.click(".classify")
+    page.wait_for_selector(".answer", timeout=WAIT)
+    assert page.is_visible(".scope")
+    open_file(page, SAMPLES / "vessel.nii")
+    page.wait_for_selector("text=28 x 28 x 28", timeout=WAIT)
+    assert not page.is_visible(".scope")
+    assert not page.is_visible(".answer")
+    page.click(".classify")  # a model of films
+    page.wait_for_selector(".error-text", timeout=WAIT)
+    assert not page.is_visible(".answer")
+
+
+def test_a_page_left_while_it_sends_a_file_can_open_another(viewer, page, tmp_path):
+    large = tmp_path / "large.nii"
+    with large.open("wb") as file:
+        file.truncate(400 << 20)
+    page.goto(viewer("--model", "vessel-3d"))
+    page.wait_for_selector(".busy", state="detached", timeout=WAIT)
+    open_file(page, large)
+    page.wait_for_timeout(300)
+    page.reload()
+    page.wait_for_selector(".classify", timeout=WAIT)
+    page.wait_for_selector("input[type=file]:not([webkitdirectory])", state="attached")
+    open_file(page, SAMPLES / "vessel.nii")
+    page.wait_for_selector("text=28 x 28 x 28", timeout=WAIT)
+    assert not page.is_visible(".error-text")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_the_page_ends_with_the_command_that_opened_it(viewer, real_python):
+    address = viewer()
+    (pid,) = [pid for pid in below(os.getpid()) if " medcnn view " in said(pid)]
+    started = below(pid)
+    os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{each}").exists() for each in started):
+        assert time.monotonic() < until, address
+        time.sleep(0.1)
 
 
 def test_an_evaluation_draws_the_roc_curve(viewer, page, tmp_path):

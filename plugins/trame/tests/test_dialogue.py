@@ -1,10 +1,10 @@
 """The suite of all viewers about what goes wrong, for the page in a real browser."""
 
 import os
-from pathlib import Path
 
 import pytest
 from adapter_contract import SAMPLES, Dialogue
+from processes import below, said
 
 WAIT = 90_000
 
@@ -47,19 +47,8 @@ class Browser:
         return self.page.is_visible(".answer, .roc")
 
     def worker_pid(self):
-        (pid,) = [pid for pid in _below(os.getpid()) if " medcnn worker " in _said(pid)]
+        (pid,) = [pid for pid in below(os.getpid()) if " medcnn worker " in said(pid)]
         return pid
-
-
-def _below(pid):
-    """Return the processes that a process started, and those that they did."""
-    threads = Path(f"/proc/{pid}/task").glob("*/children")
-    own = [int(each) for path in threads for each in path.read_text().split()]
-    return own + [far for each in own for far in _below(each)]
-
-
-def _said(pid):
-    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
 
 
 @pytest.fixture

@@ -6,7 +6,13 @@ import slicer
 
 from MedCNNLib.client import Client, Result
 from MedCNNLib.errors import ViewerError
-from MedCNNLib.findings import add_heatmaps, answer_columns, scale_of
+from MedCNNLib.findings import (
+    add_heatmaps,
+    answer_columns,
+    heatmaps_of,
+    scale_of,
+    volume_of,
+)
 from MedCNNLib.heat import hide_heat, lay_over, set_opacity, set_threshold
 from MedCNNLib.places import jump_to, peak_ras, segment_from_heat
 from MedCNNLib.session import Steps, Task
@@ -113,25 +119,44 @@ class ClassifyPanel:
         except ViewerError as error:
             self._owner.showError(error.words)
             return
+        self._forget_answer()
         self._owner.run(task)
+
+    def _forget_answer(self) -> None:
+        """Take the last answer away: what is shown answers the last question."""
+        fill_table(self._ui.answerTable, {})
+        self._ui.answerLabel.setText("")
 
     def _answered(self, volume: slicer.vtkMRMLScalarVolumeNode, result: Result) -> None:
         """Show an answer: the table, what must be read beside it, the heatmap."""
         self._owner.done()
         fill_table(self._ui.answerTable, answer_columns(result))
-        self._ui.answerLabel.setText(_words(result))
+        self._ui.answerLabel.setText(_words(result, volume.GetName()))
         colour = "color: #b00020" if result.out_of_scope else ""
         self._ui.answerLabel.setStyleSheet(colour)
         self._volume = volume
         opacity = self._owner.parameters.opacity
         self._heats = add_heatmaps(volume, result, opacity=opacity)
+        self._offer_heats(result.label)
+
+    def _offer_heats(self, label: str) -> None:
+        """List the heatmaps, with one of them chosen."""
         self._ui.heatSelector.clear()
-        for label in self._heats:
-            self._ui.heatSelector.addItem(label)
-        if result.label in self._heats:
-            place = list(self._heats).index(result.label)
-            self._ui.heatSelector.setCurrentIndex(place)
+        for each in self._heats:
+            self._ui.heatSelector.addItem(each)
+        if label in self._heats:
+            self._ui.heatSelector.setCurrentIndex(list(self._heats).index(label))
         self._heat_chosen()
+
+    def take_up(self) -> None:
+        """Take up the heatmaps of a scene that was read."""
+        parameters = self._owner.parameters
+        heat = parameters.heatVolume if parameters else None
+        volume = volume_of(heat) if heat else None
+        if volume is not None and volume is not self._volume:
+            self._volume, self._heats = volume, heatmaps_of(volume)
+            shown = [label for label, each in self._heats.items() if each is heat]
+            self._offer_heats(*shown or [""])
 
     def _go_to_peak(self, *_: Any) -> None:
         try:
@@ -181,8 +206,8 @@ class ClassifyPanel:
         return heat if heat is not None and heat.GetScene() is not None else None
 
 
-def _words(result: Result) -> str:
-    """Return what must be read beside an answer."""
+def _words(result: Result, name: str) -> str:
+    """Return what must be read beside an answer about a volume of that name."""
     told = []
     if result.out_of_scope:
         told.append(f"Out of the model's scope: {result.out_of_scope}")
@@ -190,5 +215,6 @@ def _words(result: Result) -> str:
     if result.heatmaps:
         told.append(f"The heatmap {next(iter(result.heatmaps.values())).limits}.")
     seconds = result.seconds.get("total", 0)
-    told.append(f"{result.model} {result.version}, {result.device}, {seconds:.1f} s.")
+    by = f"{result.model} {result.version}, {result.device}, {seconds:.1f} s."
+    told.append(f"{name}, by {by}")
     return "\n".join(told)

@@ -20,6 +20,7 @@ __all__ = [
     "base_pythons",
     "default_folder",
     "find_python",
+    "is_made",
     "python_in",
     "remove",
 ]
@@ -77,13 +78,21 @@ def base_pythons(slicer_home: str = "") -> list[str]:
     return list(dict.fromkeys(path for path in found if path))
 
 
+def is_made(folder: Path) -> bool:
+    """Say whether a folder holds an environment that was made here."""
+    try:
+        return (folder / _MARK).is_file()
+    except OSError:  # of another user
+        return False
+
+
 def remove(folder: Path) -> None:
     """Delete an environment that was made here.
 
     Raises:
         ViewerError: If the folder was not made by `Making`, or cannot be deleted.
     """
-    if not (folder / _MARK).is_file():
+    if not is_made(folder):
         msg = f"{folder} was not made by this extension, and is left alone."
         raise ViewerError(msg, hint="Delete it yourself if it is not needed.")
     try:
@@ -123,7 +132,8 @@ class Making:
             self._surroundings.pop(name, None)
         source = ["--no-index", "--find-links", wheels] if wheels else []
         python = str(python_in(folder))
-        pip = [python, "-m", "pip", "install", "--no-input", "--progress-bar", "off"]
+        pip = [python, "-m", "pip", "--disable-pip-version-check", "install"]
+        pip += ["--no-input", "--progress-bar", "off"]
         self._commands = [
             [base, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"],
             [base, "-m", "venv", str(folder)],
@@ -158,7 +168,7 @@ class Making:
             return
         if status != 0:
             failed = self._commands[0]
-            said = self._last_line()
+            said = self._last_line("ERROR:")
             self.stop()
             error = _told(failed, said, status)
             raise error
@@ -197,10 +207,15 @@ class Making:
             msg = f"{command[0]} cannot be started: {error.strerror}."
             raise ViewerError(msg, hint="Choose another Python.") from error
 
-    def _last_line(self) -> str:
-        """Return the last line that the running step has written."""
+    def _last_line(self, wanted: str = "") -> str:
+        """Return the last line that the running step has written.
+
+        Args:
+            wanted: How it begins, if there is such a line.
+        """
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
+        lines = [line for line in lines if line.startswith(wanted)] or lines
         return lines[-1].strip()[:300] if lines else ""
 
 
@@ -210,16 +225,18 @@ def _claim(folder: Path) -> None:
     Raises:
         ViewerError: If it holds something else, or cannot be written.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).is_file():
-        msg = f"{folder} is not empty, and was not made by this extension."
-        raise ViewerError(msg, hint="Choose an empty folder.")
     try:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists() and any(folder.iterdir()) and not is_made(folder):
+            msg = f"{folder} is not empty, and was not made by this extension."
+            raise ViewerError(msg, hint="Move it away, or delete it, then try again.")
+        if folder.exists():
+            shutil.rmtree(folder)
         folder.mkdir(parents=True)
         (folder / _MARK).write_text("May be deleted.\n", encoding="utf-8")
     except OSError as error:
         msg = f"{folder} cannot be written: {error.strerror}."
-        raise ViewerError(msg, hint="Choose a folder of your own.") from error
+        hint = "Close what uses it, or let yourself write there, then try again."
+        raise ViewerError(msg, hint=hint) from error
 
 
 def _told(command: list[str], said: str, status: int) -> ViewerError:

@@ -1,6 +1,7 @@
 """The section Evaluate: labelled images, the ROC chart and the table of results."""
 
 import tempfile
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class EvaluatePanel:
         _, charts = add_evaluation(slicer.mrmlScene, evaluation)
         if charts:
             _show_chart(charts[0])
-        words = [*evaluation.get("warnings", [])]
+        words = [escape(each) for each in evaluation.get("warnings", [])]
         if _REPORT in found["files"]:
             folder = tempfile.mkdtemp(prefix="medcnn-report-")
             path = self._client.download(job.id, _REPORT, folder)

@@ -15,15 +15,17 @@ __all__ = [
     "add_evaluation",
     "add_heatmaps",
     "answer_columns",
+    "heatmaps_of",
     "labels_to_ask",
     "scale_of",
     "summary",
+    "volume_of",
 ]
 
 _ALL_UP_TO = 2**22
 """Voxels of an image that gets a heatmap of every label: 16 MB each."""
 
-_LABEL = "MedCNN.Label"
+_LABEL, _IMAGE = "MedCNN.Label", "MedCNN.Image"
 _LOW, _HIGH = "MedCNN.WindowLow", "MedCNN.WindowHigh"
 _BANDS = {"flag": "flag", "review": "review", "no-flag": "no flag"}
 
@@ -77,6 +79,27 @@ def scale_of(heat: slicer.vtkMRMLScalarVolumeNode) -> Scale:
     """Return the scale of a heatmap that was added, also of a scene read again."""
     low, high = (float(heat.GetAttribute(edge)) for edge in (_LOW, _HIGH))
     return Scale(low, high, heat.GetDescription())
+
+
+def volume_of(
+    heat: slicer.vtkMRMLScalarVolumeNode,
+) -> slicer.vtkMRMLVolumeNode | None:
+    """Return the image of a heatmap, also of a scene read again; None if it is gone."""
+    return heat.GetNodeReference(_IMAGE)
+
+
+def heatmaps_of(
+    volume: slicer.vtkMRMLVolumeNode,
+) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
+    """Return the last heatmaps that were added to an image, by label."""
+    scene, kind = volume.GetScene(), "vtkMRMLScalarVolumeNode"
+    count = scene.GetNumberOfNodesByClass(kind)
+    nodes = [scene.GetNthNodeByClass(n, kind) for n in range(count)]
+    return {
+        node.GetAttribute(_LABEL): node
+        for node in nodes
+        if node.GetAttribute(_LABEL) and volume_of(node) is volume
+    }
 
 
 def add_evaluation(
@@ -136,6 +159,7 @@ def _add_heatmap(
     added.SetDescription(f"{heat.label}: {heat.window_words}")
     for key, value in ((_LABEL, heat.label), (_LOW, low), (_HIGH, high)):
         added.SetAttribute(key, str(value))
+    added.SetNodeReferenceID(_IMAGE, node.GetID())
     show_as_heat(added, Scale(low, high, _legend(heat)))
     return added
 

@@ -108,9 +108,13 @@ def lay_over(
     *,
     opacity: float = 0.6,
 ) -> None:
-    """Show a heatmap over its image in every slice view of the scene."""
-    for composite in _nodes(below.GetScene(), "vtkMRMLSliceCompositeNode"):
-        composite.SetBackgroundVolumeID(below.GetID())
+    """Show a heatmap over its image in every slice view of the scene.
+
+    An image that was removed from the scene since is not shown again.
+    """
+    for composite in _nodes(heat.GetScene(), "vtkMRMLSliceCompositeNode"):
+        if below.GetScene() is not None:
+            composite.SetBackgroundVolumeID(below.GetID())
         composite.SetForegroundVolumeID(heat.GetID())
         composite.SetForegroundOpacity(opacity)
 

@@ -12,6 +12,7 @@ from MedCNNLib.environment import (
     base_pythons,
     default_folder,
     find_python,
+    is_made,
     python_in,
     remove,
 )
@@ -50,6 +51,11 @@ class PythonPanel:
         if not python:
             ui.pythonLabel.setText("No Python with medcnn was found. Name or make one.")
         self._say_size()
+
+    def refresh(self, *, busy: bool) -> None:
+        """Enable what can be done now."""
+        self._ui.makeButton.setEnabled(not busy)
+        self._ui.removeButton.setEnabled(not busy and is_made(default_folder()))
 
     def chosen(self) -> tuple[str, str]:
         """Return the Python and the folder with the user's data."""
@@ -105,8 +111,13 @@ class PythonPanel:
         """Tell the size, ask, and begin."""
         size, folder = SIZES[self._extras()], default_folder()
         question = f"Make a Python with medcnn in {folder}? It needs {size}."
+        there_is_one = is_made(folder)
+        if there_is_one:
+            question += " The one that is there is deleted first."
         if not slicer.util.confirmOkCancelDisplay(question):
             return
+        if there_is_one:
+            self._owner.logic.session.close()  # it may run in what is deleted
         base = self._ui.basePython.currentText
         try:
             self._making = Making(
@@ -123,13 +134,18 @@ class PythonPanel:
         self._owner.follow()
 
     def _remove(self, *_: Any) -> None:
+        folder = default_folder()
+        question = f"Delete the Python with medcnn in {folder}? Your models are kept."
+        if not slicer.util.confirmOkCancelDisplay(question):
+            return
         self._owner.logic.session.close()
         try:
-            remove(default_folder())
+            remove(folder)
         except ViewerError as error:
             self._owner.showError(error.words)
             return
         self._ui.pythonLabel.setText("Deleted.")
+        self._owner.refresh()
 
     def _remember(self, *_: Any) -> None:
         python, folder = self.chosen()

@@ -129,6 +129,11 @@ class Session:
         except ViewerError as error:
             self._forget()
             self._failed(error.words)
+        except Exception as error:
+            self._forget()
+            told = f"An error that was not foreseen: {type(error).__name__}. "
+            self._failed(told + "Please report it, with what the Python console says.")
+            raise
 
     def cancel(self) -> None:
         """Stop what is going on; the worker is told, and `failed` says when it is."""

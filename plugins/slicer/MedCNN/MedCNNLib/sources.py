@@ -1,6 +1,6 @@
 """What is sent to the worker: a volume's voxels, or the DICOM file it came from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,17 @@ _FACTS = {
 
 def dicom_files(node: slicer.vtkMRMLVolumeNode) -> list[str]:
     """Return the files in Slicer's DICOM database that a volume was made of."""
+    return list(_files(node))
+
+
+def _files(node: slicer.vtkMRMLVolumeNode) -> Iterator[str]:
+    """Yield the files of a volume, each asked for when it is wanted."""
     uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
     database = getattr(slicer, "dicomDatabase", None)
-    if database is None or not uids:
-        return []
-    found = [database.fileForInstance(uid) for uid in uids]
-    return [path for path in found if path]
+    for uid in uids if database is not None else ():
+        path = database.fileForInstance(uid)
+        if path:
+            yield path
 
 
 def dicom_facts(node: slicer.vtkMRMLVolumeNode) -> tuple[str | None, dict[str, str]]:
@@ -36,22 +41,25 @@ def dicom_facts(node: slicer.vtkMRMLVolumeNode) -> tuple[str | None, dict[str, s
 
     They are read from the first file of the DICOM database; None of who the patient is.
     """
-    files = dicom_files(node)
-    if not files:
+    file = next(_files(node), None)
+    if file is None:
         return None, {}
     read: Callable[[str, str], str] = slicer.dicomDatabase.fileValue
-    facts = {name: read(files[0], tag) for name, tag in _FACTS.items()}
-    return read(files[0], _MODALITY) or None, {k: v for k, v in facts.items() if v}
+    facts = {name: read(file, tag) for name, tag in _FACTS.items()}
+    return read(file, _MODALITY) or None, {k: v for k, v in facts.items() if v}
 
 
 def single_file(node: slicer.vtkMRMLVolumeNode) -> Path | None:
     """Return the DICOM file of a volume that came from one alone, such as a film.
 
     The file says more than the voxels: its grey scale's direction, its view, how it was
-    processed. None if there are several files, or none that is still there.
+    processed. None if there are several files, none that is still there, or if the
+    volume was changed since it was read.
     """
-    files = dicom_files(node)
     storage = node.GetStorageNode()
+    if storage is not None and node.GetModifiedSinceRead():
+        return None
+    files = dicom_files(node)
     if not files and storage is not None and storage.GetFileName():
         if storage.GetNumberOfFileNames() > 1:
             return None
