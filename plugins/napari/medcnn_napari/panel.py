@@ -57,8 +57,11 @@ class ClassifyPanel(QWidget):
         self._running: Any = None
         self._build()
         events = napari_viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered):
+        for event in (events.removed, events.reordered):
             event.connect(self._list_layers)
+        events.inserted.connect(self._layer_came)
+        for layer in napari_viewer.layers:
+            layer.events.name.connect(self._list_layers)
         self._list_layers()
         self.list_models()
 
@@ -117,14 +120,26 @@ class ClassifyPanel(QWidget):
 
     # ------------------------------------------------------------------ choices
 
+    def _layer_came(self, event: Any) -> None:
+        """Choose an image that was opened: it is what the user looks at."""
+        event.value.events.name.connect(self._list_layers)
+        self._list_layers()
+        self._choose(event.value)
+
     def _list_layers(self, _event: Any = None) -> None:
-        chosen = self.layers.currentText()
+        chosen = self.layers.currentData()
         self.layers.clear()
         own = set(self._heats.values())
         for layer in self.viewer.layers:
             if isinstance(layer, ImageLayer) and layer not in own:
-                self.layers.addItem(layer.name)
-        self.layers.setCurrentText(chosen)
+                self.layers.addItem(layer.name, layer)
+        self._choose(chosen)
+
+    def _choose(self, layer: Any) -> None:
+        """Choose a layer, if it is in the list."""
+        for place in range(self.layers.count()):
+            if self.layers.itemData(place) is layer:
+                self.layers.setCurrentIndex(place)
 
     def list_models(self) -> None:
         """Ask the worker which models and methods there are, in the background."""
@@ -173,21 +188,21 @@ class ClassifyPanel(QWidget):
 
     def start(self) -> None:
         """Classify the chosen layer; napari stays usable meanwhile."""
-        name, model = self.layers.currentText(), self.models.currentData()
-        if not name or model is None:
-            self.message.setText(
-                "Open an image first: File > Open, or drop a file here."
-                if not name
-                else "There is no model: name a Python that has medcnn."
-            )
+        layer, model = self.layers.currentData(), self.models.currentData()
+        if layer is None:
+            self.message.setText("Open an image first: File > Open, or drop a file.")
             return
-        layer = self.viewer.layers[name]
+        if model is None:  # there was no worker; there may be one now
+            self.list_models()
+            return
         try:
             image = image_of(layer)
         except ValueError as error:
             self.message.setText(str(error))
             return
         self._cancel.clear()
+        self.result = None
+        self.table.setRowCount(0)  # what stands there answers the last question
         wish = {
             "heatmap": self.heatmap.isChecked(),
             "labels": ["all"] if self.every.isChecked() else None,
@@ -222,18 +237,25 @@ class ClassifyPanel(QWidget):
         if result is None:
             self.tell(error)
             return
+        if layer not in self.viewer.layers:
+            words = f"{layer.name} was removed while it was classified."
+            self.message.setText(f"{words}\nOpen it again, and classify it.")
+            return
         self.result = result
         self._fill_table(result)
         for heat in result.heatmaps.values():
-            self._show_heat(heat, layer)
+            self._show_heat(heat, layer, is_main=heat.label == result.label)
         self.peak.setEnabled(bool(result.heatmaps))
-        words = [*result.warnings, _RESEARCH]
+        by = f"{layer.name}, by {result.model} {result.version}."
+        words = [by, *result.warnings, _RESEARCH]
         if result.out_of_scope:
             words.insert(0, f"Do not use these numbers: {result.out_of_scope}.")
         self.message.setText("\n".join(words))
 
-    def _show_heat(self, heat: Any, layer: Layer) -> None:
+    def _show_heat(self, heat: Any, layer: Layer, *, is_main: bool) -> None:
+        """Lay a heatmap on its layer; of several, the main label's alone is shown."""
         array, given, _ = heat_layer(heat, layer)
+        given["visible"] = is_main
         old = self._heats.pop(heat.label, None)
         if old is not None and old in self.viewer.layers:
             self.viewer.layers.remove(old)
@@ -253,7 +275,8 @@ class ClassifyPanel(QWidget):
         """Show the slice where the heatmap of the main label is highest."""
         if self.result is None or not self.result.heatmaps:
             return
-        heat = next(iter(self.result.heatmaps.values()))
+        heats = self.result.heatmaps
+        heat = heats.get(self.result.label) or next(iter(heats.values()))
         layer = self._heats.get(heat.label)
         if layer is None or layer not in self.viewer.layers:
             self.message.setText("Its heatmap was removed: classify again.")

@@ -110,7 +110,9 @@ def image_of(layer: Any) -> Image:
     Raises:
         ValueError: If it is neither a picture nor a volume.
     """
-    array, is_colour = layer.data, bool(getattr(layer, "rgb", False))
+    is_colour, array = bool(getattr(layer, "rgb", False)), layer.data
+    if getattr(layer, "multiscale", False):
+        array = array[0]  # the layer's matrix is that of its finest level
     axes = np.ndim(array) - is_colour
     if axes not in {2, 3} or not hasattr(array, "shape"):
         msg = f"The layer {layer.name} has {axes} axes; one image or volume is needed."

@@ -59,6 +59,10 @@ def test_a_click_shows_probabilities_and_a_heatmap_on_the_layer(
     assert shown == {label: f"{value:.3f}" for label, value in expected.items()}
     assert "research use" in panel.message.text()
     heats = [one for one in panel.viewer.layers if one.colormap.name == "inferno"]
+    assert [one.name for one in heats if one.visible] == [
+        f"{layer.name}: {panel.result.label}"
+    ]
+    assert panel.message.text().startswith(f"{layer.name}, by vessel-3d ")
     assert [one.name for one in heats] == [f"{layer.name}: {x}" for x in expected]
     for heat in heats:
         assert heat.data.shape == layer.data.shape
@@ -188,6 +192,7 @@ def test_a_python_without_medcnn_is_told_with_what_to_do(viewer, qtbot):
     wait(panel, qtbot)
     assert "no medcnn" in panel.message.text()
     assert "pip install" in panel.message.text()
+    viewer.add_image(np.zeros((30, 30, 30)))
     panel.classify.click()
     assert panel.models.count() == 0
 
