@@ -299,6 +299,18 @@ def test_a_source_without_a_uid_is_refused(models, tmp_path, keyword):
         read_source(path, medcnn.load(path))
 
 
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])
+def test_a_uid_that_is_none_is_refused_and_not_repeated(models, tmp_path, keyword):
+    path = make_source("cr", tmp_path)
+    with quiet():
+        film = pydicom.dcmread(path)
+        setattr(film, keyword, "../../token")
+        film.save_as(path)
+    with pytest.raises(DataError, match=rf"its {keyword} is no UID") as raised:
+        read_source(path, medcnn.load(path))
+    assert "token" not in str(raised.value)
+
+
 def test_a_source_that_is_no_dicom_is_refused(tmp_path):
     path = tmp_path / "a.png"
     cv2.imwrite(str(path), np.zeros((20, 20), np.uint8))

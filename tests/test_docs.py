@@ -43,5 +43,24 @@ def test_every_link_to_a_file_leads_somewhere(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+DEFINED = re.compile(r"^\s*def (test_\w+)", re.MULTILINE)
+
+
+def test_every_threat_names_a_test_that_there_is():
+    page = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")
+    table = page.split("## Threats, and the test of each")[1].split("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in table.splitlines() if line[:1] == "|"]
+    tests = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in DEFINED.findall(file.read_text(encoding="utf-8"))
+    }
+    assert len(rows) > 15
+    for threat, _, named in rows[2:]:
+        found = re.findall(r"`(\w+)`", named)
+        assert found, threat
+        assert set(found) <= tests, set(found) - tests
+
+
 def test_the_contributing_guide_stays_short():
     assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 60

@@ -9,7 +9,11 @@ import pydicom
 import pytest
 from dicom_cases import make_source, tiny_models
 
+import medcnn
 from medcnn.io.dicom.parse import quiet
+from medcnn.isolation import SafeReader
+from medcnn.pacs import Spool, Station
+from medcnn.pacs.station import Settings
 
 TOKENS = {
     "PatientName": "<img src=x onerror=\"alert('tokenname')\">^=cmd|tokenname",
@@ -27,6 +31,12 @@ TOKENS = {
     "RequestedProcedureDescription": "tokenprocedure",
     "ProtocolName": "tokenprotocol",
     "StationName": "tokenstation",
+    "OtherPatientNames": "tokenalias",
+    "PatientTelephoneNumbers": "tokenphone",
+    "EthnicGroup": "tokengroup",
+    "AdditionalPatientHistory": "tokenhistory",
+    "InstitutionAddress": "tokenplace",
+    "PhysiciansOfRecord": "tokenrecord",
 }
 PATIENT_ID = '=HYPERLINK("//tokenid","x")'
 NAMES_THE_PATIENT = {"worklist.csv", "screening.sqlite"}
@@ -46,6 +56,9 @@ def written(tmp_path_factory):
             setattr(film, keyword, text)
         film.PatientID = PATIENT_ID
         film.add_new(0x00091010, "LO", "tokenprivate")
+        inside = pydicom.Dataset()
+        inside.ScheduledProcedureStepDescription = "tokennested"
+        film.RequestAttributesSequence = [inside]
         film.preamble = b"tokenpreamble".ljust(128, b"\0")
         film.save_as(path)
     return path, folder / "out", model
@@ -70,8 +83,30 @@ def said(written):
         done = CliRunner().invoke(app, options, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         words.append(done.output)
-    inspected = CliRunner().invoke(app, ["inspect", str(path)], catch_exceptions=False)
-    return "\n".join([*words, inspected.output])
+    broken = path.with_name("broken.dcm")
+    broken.write_bytes(path.read_bytes()[:-3000])
+    words += [
+        CliRunner().invoke(app, [verb, str(file)]).output
+        for verb in ("inspect", "predict")
+        for file in (path, broken)
+    ]
+    broken.unlink()
+    return "\n".join([*words, *listened(path, out.parent, model)])
+
+
+def listened(path, folder, model):
+    """What `medcnn listen` logs of a film; its results name the patient on purpose."""
+    spool = Spool(folder / "spool")
+    spool.keep((PATIENT_ID, "tokenstudy"), "1.2", path)
+    logged = []
+    with SafeReader() as reader:
+        settings = Settings(quiet_s=0)
+        opened = medcnn.Model.open(model)
+        station = Station(spool, opened, reader, settings=settings, tell=logged.append)
+        while station.step():
+            pass
+    logged += [file.name for file in spool.folder.rglob("*")]
+    return [*logged, str(spool.entries())]
 
 
 def raw(path):
@@ -105,9 +140,63 @@ HOSTILE = tuple(
     for word in (
         "name", "comment", "street", "other", "study", "series", "doctor", "hospital",
         "operator", "image", "accession", "serial", "procedure", "protocol", "station",
-        "private", "preamble", "id",
+        "private", "preamble", "id", "alias", "phone", "group", "history", "place",
+        "record", "nested",
     )
 )  # fmt: skip
+
+
+HOSTILE_NAMES = {
+    "PatientID": "../../x",
+    "PatientName": "x" * 300,
+    "AccessionNumber": "CON",
+    "StudyID": "a\0b",
+    "SeriesDescription": "/etc/x",
+    "StudyDescription": "a:b*",
+}
+
+
+def test_no_file_is_named_by_what_a_header_says(written, tmp_path):
+    from medcnn.cli import app
+
+    _, _, model = written
+    path = make_source("cr", tmp_path / "plain")
+    hostile = tmp_path / "hostile" / path.name
+    hostile.parent.mkdir()
+    with quiet():
+        film = pydicom.dcmread(path)
+        for keyword, text in HOSTILE_NAMES.items():
+            setattr(film, keyword, text)
+        film.save_as(hostile)
+    names = []
+    for file in (path, hostile):
+        out = tmp_path / f"out-{file.parent.name}"
+        for words in (
+            ["explain", file, "-o", out / "explain", "--format", "dicom"],
+            ["screen", file.parent, "-o", out / "screen", "--heatmaps", "all"],
+        ):
+            with contextlib.suppress(SystemExit):
+                app([*map(str, words), "--model", str(model)], prog_name="medcnn")
+        names.append({str(f.relative_to(out)) for f in out.rglob("*")})
+    assert len(names[0]) > 5
+    assert names[1] == names[0]
+    assert {f.name for f in tmp_path.iterdir()} == {
+        "plain", "hostile", "out-plain", "out-hostile"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("head", [b"MZ\x90", b"\x7fELF", b"<html><script>", b"II*\0"])
+def test_a_preamble_that_is_a_program_is_never_copied(written, medcnn, tmp_path, head):
+    path = make_source("cr", tmp_path / "in")
+    path.write_bytes(head.ljust(128, b"\1") + path.read_bytes()[128:])
+
+    explain = ["explain", path, "-o", tmp_path / "out", "--model", written[2]]
+    assert medcnn(*explain, "--format", "dicom").returncode == 0
+    assert medcnn("deidentify", path, "-o", tmp_path / "out2").returncode == 0
+
+    made = [*(tmp_path / "out").rglob("*.dcm"), *(tmp_path / "out2").rglob("*.dcm")]
+    assert len(made) >= 3
+    assert {file.read_bytes()[:132] for file in made} == {bytes(128) + b"DICM"}
 
 
 def test_a_table_starts_no_formula(written, said):

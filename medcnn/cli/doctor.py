@@ -8,13 +8,14 @@ from typing import Any
 
 import medcnn
 from medcnn.cli.console import answer, end, printable, show
+from medcnn.cli.known_faults import faults_of, versions_of_programs
 from medcnn.cli.options import EngineChoice, Json
 from medcnn.errors import MedcnnError, MissingDependencyError
 
 __all__ = ["doctor", "version_of"]
 
 _PARTS = {
-    "read": ("pydicom", "highdicom", "nibabel", "numpy", "scipy"),
+    "read": ("pydicom", "highdicom", "nibabel", "pillow", "numpy", "scipy"),
     "run": ("openvino", "opencv-python-headless", "onnxruntime"),
     "train": ("torch", "monai", "lightning", "onnx", "onnxscript"),
     "explain": ("captum",),
@@ -39,7 +40,8 @@ _ENGINES: tuple[EngineChoice, ...] = ("openvino", "onnxruntime", "torch")
 def doctor(*, as_json: Json = False) -> None:
     """Say what is installed and works, and how to add the rest.
 
-    Each model that comes with medcnn is run in each engine.
+    Versions with known security faults are named. Each model that comes with medcnn is
+    run in each engine.
     """
     packages = _packages()
     missing = [name for name, found in packages.items() if found is None]
@@ -56,6 +58,7 @@ def doctor(*, as_json: Json = False) -> None:
         ],
         "devices": _devices(),
         "add": {name: _command(name) for name in missing},
+        "faults": faults_of(packages | versions_of_programs()),
     }
     if as_json:
         answer(findings)
@@ -147,6 +150,10 @@ def _show(findings: dict[str, Any]) -> None:
     _show_engines(findings["engines"])
     for name, command in findings["add"].items():
         show(Text(f"To add {name}: {command}"))
+    for fault in findings["faults"]:
+        what = f"{fault['name']} {fault['version']} has a known fault: {fault['fault']}"
+        words = f"{what}; {fault['needed']} has it no more: {fault['mend']}."
+        show(Text(printable(words), style="bold yellow"))
 
 
 def _show_engines(engines: list[dict[str, Any]]) -> None:

@@ -5,13 +5,13 @@ is the label itself: nothing is guessed to mean a disease.
 """
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from medcnn.errors import DataError
+from medcnn.toml_file import read_toml
 
 __all__ = ["PRIVATE_SCHEME", "Code", "Codes", "LabelCodes", "read_codes"]
 
@@ -90,13 +90,7 @@ def read_codes(path: Path) -> Codes:
         DataError: If it cannot be read, or is not what it should be.
     """
     try:
-        return Codes.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror or error}."
-        raise DataError(msg) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} is no TOML: {error}."
-        raise DataError(msg) from error
+        return Codes.model_validate(read_toml(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
@@ -27,6 +28,8 @@ from medcnn.io.unpacked import Unpacked, unpacked
 __all__ = ["Source", "SourcePlane", "read_source"]
 
 _NOT_DICOM = "Use --format png or nifti for images that are no DICOM."
+
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 
 
 @dataclass(frozen=True)
@@ -178,14 +181,9 @@ def _check_uids(header: Dataset, path: Path) -> None:
     Raises:
         DataError: If a UID is absent or none.
     """
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
-        _check_uid(header, keyword, path)
-    for keyword in ("SOPInstanceUID", "SOPClassUID"):
-        _check_uid(header, keyword, path)
-
-
-def _check_uid(header: Dataset, keyword: str, path: Path) -> None:
-    value = UID(str(header.get(keyword) or ""))
-    if not value.is_valid:
-        msg = f"{path}: its {keyword} is no UID, so that no result can refer to it"
-        raise DataError(msg, hint="Ask the sender for a conformant file.")
+    for keyword in _UIDS:
+        # pydicom would print what is none, which may be anything
+        value = UID(str(header.get(keyword) or ""), validation_mode=IGNORE)
+        if not value.is_valid:
+            msg = f"{path}: its {keyword} is no UID, so that no result can refer to it"
+            raise DataError(msg, hint="Ask the sender for a conformant file.")

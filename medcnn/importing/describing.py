@@ -1,7 +1,6 @@
 """What somebody must say of a foreign model, since its file does not: plain data."""
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,7 @@ from medcnn.bundle_spec import InputSpec, NetworkSpec
 from medcnn.errors import DataError
 from medcnn.gate import GateRules
 from medcnn.preprocessing import Preprocessing
+from medcnn.toml_file import read_toml
 
 __all__ = ["ImportDescription", "read_description"]
 
@@ -97,8 +97,8 @@ def read_description(path: Path) -> ImportDescription:
         DataError: If it cannot be read, or says something unknown or impossible.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        said = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        is_json = path.suffix == ".json"
+        said = json.loads(path.read_text("utf-8")) if is_json else read_toml(path)
         return ImportDescription.model_validate(said)
     except ValidationError as error:
         told = "; ".join(
@@ -107,6 +107,6 @@ def read_description(path: Path) -> ImportDescription:
         )
         msg = f"{path}: {told}"
         raise DataError(msg, hint=_HINT) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, DataError) as error:
         msg = f"{path} cannot be read as TOML or JSON: {error}"
         raise DataError(msg, hint=_HINT) from error

@@ -5,14 +5,13 @@ nothing in it is executed. The recipe a model was made with is kept in its bundl
 """
 
 import difflib
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from medcnn.errors import RecipeError
+from medcnn.errors import DataError, RecipeError
 from medcnn.gate import GateRules
 from medcnn.planning.sections import (
     About,
@@ -30,6 +29,7 @@ from medcnn.planning.sections import (
     Section,
     Select,
 )
+from medcnn.toml_file import read_toml
 
 __all__ = ["Recipe", "all_keys", "in_words", "nearest", "read_recipe"]
 
@@ -111,10 +111,9 @@ def read_recipe(path: str | Path) -> Recipe:
     """
     source = Path(path)
     try:
-        raw = tomllib.loads(source.read_text(encoding="utf-8"))
-        recipe = Recipe.model_validate(raw)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{source} cannot be read as a recipe: {error}"
+        recipe = Recipe.model_validate(read_toml(source))
+    except DataError as error:
+        msg = f"{source} cannot be read as a recipe: {error.message}"
         raise RecipeError(msg) from error
     except ValidationError as error:
         msg = f"{source} is not a recipe: {in_words(error)}"

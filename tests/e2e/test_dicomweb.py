@@ -133,6 +133,25 @@ def test_uids_of_a_hostile_server_reach_no_address():
         assert len(asked) == 1
 
 
+def test_an_address_that_an_answer_names_is_never_opened():
+    with server(200, b"secret") as (elsewhere, asked_elsewhere):
+        found = {
+            "0020000D": {"vr": "UI", "Value": ["1.2"]},
+            "0020000E": {"vr": "UI", "Value": ["1.3"]},
+            "00080018": {"vr": "UI", "Value": ["1.4"]},
+            "00081190": {"vr": "UR", "Value": [elsewhere]},
+            "7FE00010": {"vr": "OW", "BulkDataURI": elsewhere},
+            "00091010": {"vr": "UN", "BulkDataURI": "file:///etc/passwd"},
+        }
+        headers = {"Content-Type": "application/dicom+json"}
+        with server(200, json.dumps([found]).encode(), **headers) as (url, asked):
+            archive = WebArchive(url)
+            assert archive.find({}, most=1) == [("1.2", "1.3")]
+            assert archive.objects("1.2", "1.3") == ["1.4"]
+            assert len(asked) == 2
+        assert asked_elsewhere == []
+
+
 def test_a_list_without_end_is_cut_off(monkeypatch):
     monkeypatch.setattr("medcnn.pacs.web._LIST_BYTES", 1000)
     headers = {"Content-Type": "application/dicom+json"}
