@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from pages import write_between
 
 from medcnn.dataset import Case, read_cases
 from medcnn.evaluation.measures import Estimate
@@ -30,7 +31,7 @@ from medcnn.evaluation.trust_words import (
 from medcnn.model import Model
 from medcnn.trust import Group, MethodMaps, TrustDesign, has_mark, measure_trust
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+MARKS = "<!-- measured: begin -->", "<!-- measured: end -->"
 FAST = ("cam", "grad-cam", "hirescam", "grad-cam++", "layercam", "eigen-cam")
 SLOW = ("occlusion", "integrated-gradients", "smoothgrad", "score-cam")
 SCORES = ("pointing", "energy", "iou", "auprc")
@@ -60,7 +61,7 @@ def main() -> None:
         text += "\n" + "\n".join(without_marks(model, cases, given.full))
     print(text)
     if given.write is not None:
-        write_between(given.write, text)
+        write_between(given.write, text, MARKS)
 
 
 def split_of(table: Path, labels: Sequence[str], split: str) -> tuple[Case, ...]:
@@ -157,20 +158,6 @@ def number(value: Estimate, *, sign: str = "") -> str:
 def row(cells: Sequence[object]) -> str:
     """Return a row of a table."""
     return f"| {' | '.join(str(one) for one in cells)} |"
-
-
-def write_between(page: Path, text: str) -> None:
-    """Replace what stands between the two marks of a page.
-
-    Raises:
-        SystemExit: If the page has no such marks.
-    """
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        msg = f"{page} has no {BEGIN} ... {END}"
-        raise SystemExit(msg)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ LPS; `Geometry.from_lps` is the one place where the two meet. A glass slide has 
 its own, which no sign turns into a patient's: `Frame.SLIDE`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import permutations
@@ -51,6 +52,19 @@ class Reorientation:
 
     axes: tuple[int, int, int]
     flips: tuple[bool, bool, bool]
+
+    def to_old(self, shape: Sequence[int]) -> FloatArray:
+        """Return where turned voxels (i, j, k, 1) lie in the old grid, (4, 4).
+
+        Args:
+            shape: Of the old grid, (I, J, K).
+        """
+        matrix = np.zeros((4, 4))
+        matrix[3, 3] = 1
+        for new, (old, flip) in enumerate(zip(self.axes, self.flips, strict=True)):
+            matrix[old, new] = -1 if flip else 1
+            matrix[old, 3] = shape[old] - 1 if flip else 0
+        return matrix
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,7 +67,7 @@ def test_stages_are_told_in_one_row_each():
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["nothing"], 1, "Shipped models: chest-xray, vessel-3d. Networks: basic_cnn"),
+        (["nothing"], 1, "Networks: basic_cnn, densenet121"),
         (["resnet18", "--set", "wings=2"], 1, "does not take these arguments"),
         (["resnet18", "--set", "wings"], 2, "--set takes KEY=VALUE"),
         (["resnet18", "--shape", "a,b"], 2, "2 or 3 whole numbers"),
@@ -95,7 +95,7 @@ main()
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "torch is not installed" in done.stderr
+    assert "needs torch, which is not installed" in done.stderr
     assert "pip install 'medcnn-imaging[train]'" in done.stderr
 
 

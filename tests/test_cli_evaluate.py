@@ -115,15 +115,19 @@ def test_compare_needs_two_of_one_kind(medcnn, words):
     assert "twice" in done.stderr
 
 
+def write_pictures(folder, count):
+    """Write pictures of noise; return their rows, every second with the label."""
+    rng = np.random.default_rng(0)
+    for n in range(count):
+        picture = rng.integers(0, 255, (40, 40), np.uint8)
+        cv2.imwrite(str(folder / f"{n}.png"), picture)
+    return [{"path": f"{n}.png", "abnormal": n % 2} for n in range(count)]
+
+
 @pytest.mark.slow
 def test_a_model_is_run_and_unreadable_files_end_with_eight(medcnn, tmp_path):
     model = make_bundle(tmp_path / "tiny").path
-    rng = np.random.default_rng(0)
-    rows = []
-    for n in range(12):
-        picture = rng.integers(0, 255, (40, 40), np.uint8)
-        cv2.imwrite(str(tmp_path / f"{n}.png"), picture)
-        rows.append({"path": f"{n}.png", "abnormal": n % 2})
+    rows = write_pictures(tmp_path, 12)
     (tmp_path / "bad.png").write_bytes(b"nothing")
     data = write_rows(tmp_path / "t.csv", [*rows, {"path": "bad.png", "abnormal": 1}])
 
@@ -138,12 +142,8 @@ def test_a_model_is_run_and_unreadable_files_end_with_eight(medcnn, tmp_path):
 @pytest.mark.slow
 def test_a_site_gets_its_own_model(medcnn, tmp_path):
     model = make_bundle(tmp_path / "tiny").path
-    rng = np.random.default_rng(0)
-    rows = []
-    for n in range(44):
-        picture = rng.integers(0, 255, (40, 40), np.uint8)
-        cv2.imwrite(str(tmp_path / f"{n}.png"), picture)
-        rows.append({"path": f"{n}.png", "patient_id": f"p{n}", "abnormal": n % 2})
+    rows = write_pictures(tmp_path, 44)
+    rows = [row | {"patient_id": f"p{n}"} for n, row in enumerate(rows)]
     data = write_rows(tmp_path / "t.csv", rows)
 
     done = medcnn("calibrate", data, "--model", model, "-o", tmp_path / "site")

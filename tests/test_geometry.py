@@ -41,6 +41,8 @@ def test_reorientation_agrees_with_nibabel(seed):
     for old, (new, sign) in enumerate(oracle):
         assert turn.axes[int(new)] == old
         assert turn.flips[int(new)] == (sign < 0)
+    back = nib.orientations.inv_ornt_aff(oracle, grid.shape)
+    assert np.array_equal(turn.to_old(grid.shape), back)
 
 
 @pytest.mark.parametrize("seed", range(20))

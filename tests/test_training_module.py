@@ -2,29 +2,14 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
+from trainings import both_labels, small_module
 
 from medcnn.networks import build
 from medcnn.planning.recipe import Recipe
-from medcnn.planning.sections import Input, Loss, Optimiser
-from medcnn.training.loss import MaskedCrossEntropy
+from medcnn.planning.sections import Input, Loss
 from medcnn.training.module import ClassifierModule
-
-
-def both_labels():
-    ones = np.ones(2, np.float32)
-    return MaskedCrossEntropy(Loss(), ("a", "b"), softmax=False, positive=ones)
-
-
-def small_module(**optimiser):
-    recipe = Recipe(
-        input=Input(shape=(16, 16)), optimiser=Optimiser(epochs=9, **optimiser)
-    )
-    network = build("basic_cnn", dims=2, in_channels=1, labels=2, width=4, depth=3)
-    loss = both_labels()
-    return ClassifierModule(network, loss, recipe)
 
 
 def one_step(module, epoch):

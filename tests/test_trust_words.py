@@ -111,15 +111,19 @@ def test_a_cards_section_has_the_pages_warnings_and_numbers():
     assert section.count(trust_words.markdown_table(trust)) == 2
 
 
-def test_the_benchmark_writes_its_tables_between_the_marks_of_a_page(tmp_path):
+def test_the_benchmark_writes_its_tables_between_the_marks_of_a_page(
+    tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend("benchmarks")
     benchmark = runpy.run_path("benchmarks/trust.py")
     page = tmp_path / "page.md"
-    page.write_text(f"a\n{benchmark['BEGIN']}\nold\n{benchmark['END']}\nz\n")
+    begin, end = benchmark["MARKS"]
+    page.write_text(f"a\n{begin}\nold\n{end}\nz\n")
     spec = SimpleNamespace(name="tiny", version="1")
     model = SimpleNamespace(spec=spec, bundle=SimpleNamespace(sha256="0" * 64))
     found = {"cam": made_up_trust(), "occlusion": made_up_trust("worse")}
     text = "\n".join(benchmark["report"](model, found))
-    benchmark["write_between"](page, text)
+    benchmark["write_between"](page, text, (begin, end))
     lines = page.read_text().splitlines()
     assert (lines[0], lines[-1]) == ("a", "z")
     assert "old" not in lines

@@ -7,7 +7,13 @@ import cv2
 import numpy as np
 import torch
 
-__all__ = ["RECIPE", "write_blobs"]
+from medcnn.networks import build
+from medcnn.planning.recipe import Recipe
+from medcnn.planning.sections import Input, Loss, Optimiser
+from medcnn.training.loss import MaskedCrossEntropy
+from medcnn.training.module import ClassifierModule
+
+__all__ = ["RECIPE", "both_labels", "small_module", "write_blobs"]
 
 torch.set_num_threads(1)  # so little work that threads only wait for each other
 
@@ -77,3 +83,19 @@ def write_blobs(folder: Path, *, count: int = 300, height: float = 55.0) -> Path
         writer.writeheader()
         writer.writerows(rows)
     return table
+
+
+def both_labels():
+    """Return the loss of two labels."""
+    ones = np.ones(2, np.float32)
+    return MaskedCrossEntropy(Loss(), ("a", "b"), softmax=False, positive=ones)
+
+
+def small_module(**optimiser):
+    """Return the training module of the smallest network."""
+    recipe = Recipe(
+        input=Input(shape=(16, 16)), optimiser=Optimiser(epochs=9, **optimiser)
+    )
+    network = build("basic_cnn", dims=2, in_channels=1, labels=2, width=4, depth=3)
+    loss = both_labels()
+    return ClassifierModule(network, loss, recipe)

@@ -7,8 +7,8 @@ import typer
 
 import medcnn
 from medcnn.cli.console import answer, printable, progress_bar, say, show
-from medcnn.cli.evaluate import ALL_SPLITS
-from medcnn.cli.options import Device, Engine, Json, Model, Quiet, Workers
+from medcnn.cli.evaluate import SplitOrAll
+from medcnn.cli.options import Device, Engine, Json, Model, NewModel, Quiet, Workers
 
 __all__ = ["calibrate"]
 
@@ -23,16 +23,9 @@ def calibrate(
         ),
     ],
     *,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", help="The new model's folder.", show_default=False
-        ),
-    ],
+    output: NewModel,
     model: Model = "chest-xray",
-    split: Annotated[
-        str | None, typer.Option(help=f"{ALL_SPLITS}.", show_default="all")
-    ] = None,
+    split: SplitOrAll = None,
     flag: Annotated[
         str | None,
         typer.Option(

@@ -8,8 +8,9 @@ import typer
 
 import medcnn
 from medcnn.cli.console import answer, say, show
+from medcnn.cli.extras import imports_of
 from medcnn.cli.options import Json
-from medcnn.errors import BundleError, MissingDependencyError
+from medcnn.errors import BundleError
 
 if TYPE_CHECKING:
     from medcnn.networks import Classifier
@@ -109,20 +110,9 @@ def _open(name: str) -> "medcnn.Bundle":
 
 
 def _networks() -> Any:
-    """Return medcnn.networks.
-
-    Raises:
-        MissingDependencyError: If it needs what is not installed.
-        ModuleNotFoundError: If a part of medcnn itself is missing.
-    """
-    try:
+    """Return medcnn.networks, which builds what is described."""
+    with imports_of("medcnn describe", extra="train"):
         import medcnn.networks
-    except ModuleNotFoundError as error:
-        if (error.name or "medcnn").partition(".")[0] == "medcnn":
-            raise
-        msg = f"medcnn describe builds the network, and {error.name} is not installed"
-        hint = "Add it: pip install 'medcnn-imaging[train]'"
-        raise MissingDependencyError(msg, hint=hint) from error
     return medcnn.networks
 
 

@@ -17,9 +17,9 @@ from medcnn.cli.options import (
     Workers,
 )
 
-__all__ = ["ALL_SPLITS", "Data", "Split", "evaluate", "number_words"]
+__all__ = ["Data", "Split", "SplitOrAll", "evaluate", "number_words"]
 
-ALL_SPLITS = "train, val or test; all for every case"
+_SPLITS = "train, val or test; all for every case."
 
 Data = Annotated[
     Path | None,
@@ -32,8 +32,9 @@ Data = Annotated[
 ]
 Split = Annotated[
     str | None,
-    typer.Option(help=f"{ALL_SPLITS}.", show_default="test, if there is one"),
+    typer.Option(help=_SPLITS, show_default="test, if there is one"),
 ]
+SplitOrAll = Annotated[str | None, typer.Option(help=_SPLITS, show_default="all")]
 
 
 def evaluate(

@@ -14,6 +14,7 @@ __all__ = [
     "Identify",
     "Json",
     "Model",
+    "NewModel",
     "OutputFolder",
     "Paths",
     "PrecisionOption",
@@ -40,6 +41,10 @@ Paths = Annotated[
 OutputFolder = Annotated[
     Path,
     typer.Option("--output", "-o", help="Folder to write to.", show_default=False),
+]
+NewModel = Annotated[
+    Path,
+    typer.Option("--output", "-o", help="The new model's folder.", show_default=False),
 ]
 Model = Annotated[
     str,

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from medcnn.cli.extras import imports_of
 from medcnn.cli.options import Device, Engine, Quiet
-from medcnn.errors import MissingDependencyError
 
 __all__ = ["worker"]
 
@@ -64,22 +64,12 @@ def worker(
     """Serve viewers over HTTP: classify, explain, evaluate, train.
 
     Once it listens it writes one line of JSON to stdout. See docs/worker.md.
-
-    Raises:
-        MissingDependencyError: If the web server is not installed.
-        ModuleNotFoundError: If a part of medcnn itself is missing.
     """
     from medcnn.cli.console import say
 
-    try:
+    with imports_of("medcnn worker", extra="serve"):
         from medcnn.worker import Address, Settings, read_token, serve
-    except ModuleNotFoundError as error:
-        if (error.name or "medcnn").partition(".")[0] == "medcnn":
-            raise
-        msg = f"medcnn worker needs {error.name}, which is not installed"
-        hint = "Add it: pip install 'medcnn-imaging[serve]'"
-        raise MissingDependencyError(msg, hint=hint) from error
-    from medcnn.worker.guard import Limits
+        from medcnn.worker.guard import Limits
 
     settings = Settings(
         address=Address(host, port, tuple(name or ()), tls_cert, tls_key),

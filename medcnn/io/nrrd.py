@@ -6,7 +6,7 @@ References:
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,11 @@ import numpy.typing as npt
 
 from medcnn.errors import DecodeError
 from medcnn.geometry import LPS_TO_RAS, Geometry
-from medcnn.image import Image
-from medcnn.io.description import Description
-from medcnn.io.options import ReadOptions
-from medcnn.io.raw_voxels import Voxels, beside, grid_of, plane_grid
+from medcnn.io.raw_voxels import RawReader, Voxels, beside, grid_of, plane_grid
 from medcnn.io.regular import open_regular
 from medcnn.io.source import check_samples
 
-__all__ = ["describe_all", "read", "read_all", "voxel_files"]
+__all__ = ["READER", "voxels_of"]
 
 _MAX_HEADER_BYTES = 2**16
 _TYPES = {
@@ -84,48 +81,8 @@ class _Header:
         return [word.strip('"') for word in found]
 
 
-def read(path: Path, options: ReadOptions) -> Image:
-    """Read one volume of an NRRD file.
-
-    Raises:
-        ReadError: If it is broken or cut off, or holds several volumes and none is
-            named (SeveralSeriesError).
-    """
-    return _voxels(path).read(options)
-
-
-def read_all(path: Path, options: ReadOptions) -> Iterator[Image]:
-    """Read every volume of an NRRD file.
-
-    Raises:
-        ReadError: If it is broken or cut off.
-    """
-    del options
-    yield from _voxels(path).read_all()
-
-
-def describe_all(path: Path, options: ReadOptions) -> tuple[Description, ...]:
-    """Describe every volume of an NRRD file from its header.
-
-    Raises:
-        ReadError: If its header is broken.
-    """
-    del options
-    return _voxels(path).describe_all()
-
-
-def voxel_files(path: Path) -> tuple[Path, ...]:
-    """Return the file that holds the voxels, if it is not the header's own.
-
-    Raises:
-        DecodeError: If it is missing or lies elsewhere.
-    """
-    file = _voxels(path).file
-    return () if file == path else (file,)
-
-
-def _voxels(path: Path) -> Voxels:
-    """Parse the header and check it.
+def voxels_of(path: Path) -> Voxels:
+    """Return the voxels that the header of an NRRD file declares, once it is checked.
 
     Raises:
         DecodeError: If it is broken, or says something that is not read.
@@ -374,3 +331,6 @@ def _vector(text: str, size: int | None = 3) -> npt.NDArray[np.float64]:
         msg = f"{text[:60]!r} is no vector of {size} numbers"
         raise ValueError(msg)
     return np.array(found)
+
+
+READER = RawReader(voxels_of)

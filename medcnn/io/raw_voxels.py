@@ -1,7 +1,7 @@
 """Raw or deflated voxels behind a text header: what MetaImage and NRRD share."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from medcnn.io.parts import chosen
 from medcnn.io.regular import open_regular
 from medcnn.io.source import MAX_FILE_BYTES, shown
 
-__all__ = ["Voxels", "beside", "grid_of", "plane_grid"]
+__all__ = ["RawReader", "Voxels", "beside", "grid_of", "plane_grid"]
 
 _HINT = "The file is broken or cut off; copy it again."
 
@@ -189,6 +189,53 @@ class Voxels:
             msg += f"{max(have - max(start, 0), 0)} are there."
             raise DecodeError(msg, path=self.path, hint=_HINT)
         return start
+
+
+@dataclass(frozen=True)
+class RawReader:
+    """The reader of a format that is a text header and raw voxels.
+
+    Attributes:
+        parse: Returns the voxels that a file's header declares.
+    """
+
+    parse: Callable[[Path], Voxels]
+
+    def read(self, path: Path, options: ReadOptions) -> Image:
+        """Read one volume of a file.
+
+        Raises:
+            ReadError: If it is broken or cut off, or holds several volumes and none is
+                named (SeveralSeriesError).
+        """
+        return self.parse(path).read(options)
+
+    def read_all(self, path: Path, options: ReadOptions) -> Iterator[Image]:
+        """Read every volume of a file.
+
+        Raises:
+            ReadError: If it is broken or cut off.
+        """
+        del options
+        yield from self.parse(path).read_all()
+
+    def describe_all(self, path: Path, options: ReadOptions) -> tuple[Description, ...]:
+        """Describe every volume of a file from its header.
+
+        Raises:
+            ReadError: If its header is broken.
+        """
+        del options
+        return self.parse(path).describe_all()
+
+    def voxel_files(self, path: Path) -> tuple[Path, ...]:
+        """Return the file that holds the voxels, if it is not the header's own.
+
+        Raises:
+            DecodeError: If it is missing or lies elsewhere.
+        """
+        file = self.parse(path).file
+        return () if file == path else (file,)
 
 
 def beside(path: Path, name: str) -> Path:

@@ -41,5 +41,6 @@ class Reader(Protocol):
 
 
 def reader_of(kind: Kind) -> Reader:
-    """Import the reader of a format."""
-    return cast(Reader, import_module(_MODULES[kind]))
+    """Import the reader of a format: a module, or the READER in it."""
+    module = import_module(_MODULES[kind])
+    return cast(Reader, getattr(module, "READER", module))

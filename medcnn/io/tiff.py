@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from medcnn.errors import DecodeError
 from medcnn.image import Image
+from medcnn.io.axes import finite_words
 from medcnn.io.description import Description
 from medcnn.io.options import ReadOptions
 from medcnn.io.parts import chosen
@@ -242,7 +243,7 @@ def _image(page: _Page, content: bytes, path: Path) -> Image:
             *simpler,
             *turn_words(page.orientation),
         ),
-        warnings=(*_notes(page), *doubts, *_doubtful(pixels)),
+        warnings=(*_notes(page), *doubts, *finite_words(pixels)),
         source=path,
     )
 
@@ -320,14 +321,6 @@ def _notes(page: _Page) -> tuple[str, ...]:
     if page.tags.counts.get(_ICC):
         notes.append("an ICC colour profile is left alone")
     return tuple(notes)
-
-
-def _doubtful(pixels: Pixels) -> tuple[str, ...]:
-    """Say how many values are no finite numbers."""
-    if pixels.dtype.kind != "f":
-        return ()
-    bad = int(pixels.size - np.isfinite(pixels).sum())
-    return (f"{bad} of {pixels.size} values are NaN or infinite",) if bad else ()
 
 
 def _description(page: _Page, path: Path) -> Description:

@@ -6,12 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from medcnn.errors import IsolationError, MedcnnError
 from medcnn.image import Image, Study
 from medcnn.io import Description, ReadOptions
 from medcnn.isolation.crew import Crew
 from medcnn.isolation.limits import Limits
-from medcnn.isolation.values import description_of, error_of, failure_error, image_of
+from medcnn.isolation.values import (
+    description_of,
+    error_of,
+    failure_error,
+    image_of,
+    sound,
+)
 from medcnn.isolation.wire import Failure, Message
 
 __all__ = ["SafeReader"]
@@ -163,17 +168,9 @@ def _checked(answer: tuple[Message, ...], path: Path) -> tuple[Message, ...]:
 
 
 def _whole(build: Callable[[], T], path: str | Path) -> T:
-    """Build a value of what a worker sent; it may be in a hostile file's hands.
-
-    Raises:
-        IsolationError: If the worker sent nonsense.
-    """
-    try:
-        return build()
-    except (AttributeError, LookupError, MedcnnError, TypeError, ValueError) as error:
-        msg = "the process that read it sent nonsense."
-        hint = "It may be broken on purpose; look at it alone: medcnn inspect PATH."
-        raise IsolationError(msg, path=Path(path), hint=hint, stage="crash") from error
+    """Build a value of what a worker sent; see `sound`."""
+    hint = "It may be broken on purpose; look at it alone: medcnn inspect PATH."
+    return sound(build, Path(path), hint=hint)
 
 
 def _problems(message: Message) -> tuple[tuple[Path, str], ...]:

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from medcnn.errors import IsolationError, MedcnnError
+from medcnn.errors import MedcnnError
 from medcnn.image import Identity
 from medcnn.io.slide import Slide, SlideParts, check_matrix
 from medcnn.isolation.arrays import unpack
 from medcnn.isolation.crew import Crew
 from medcnn.isolation.limits import Limits
-from medcnn.isolation.values import error_of, failure_error
+from medcnn.isolation.values import error_of, failure_error, sound
 from medcnn.isolation.wire import Failure, Message
 
 __all__ = ["open_slide_safely"]
@@ -93,17 +93,9 @@ class _Desk:
         raise told
 
     def checked(self, build: Callable[[], T]) -> T:
-        """Build a value of what a worker sent, which may be in a hostile file's hands.
-
-        Raises:
-            IsolationError: If the worker sent nonsense.
-        """
-        try:
-            return build()
-        except (AttributeError, LookupError, MedcnnError, TypeError, ValueError) as bad:
-            msg = "the process that read it sent nonsense."
-            hint = "It may be broken on purpose; do not use it."
-            raise IsolationError(msg, path=self.path, hint=hint, stage="crash") from bad
+        """Build a value of what a worker sent; see `sound`."""
+        hint = "It may be broken on purpose; do not use it."
+        return sound(build, self.path, hint=hint)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Images, descriptions and errors as plain data, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +24,11 @@ __all__ = [
     "image_message",
     "image_of",
     "is_out_of_memory",
+    "sound",
 ]
+
+_BAD = (AttributeError, LookupError, MedcnnError, TypeError, ValueError)
+"""What comes of facts that are not as they should be."""
 
 _SPECIAL = {"array", "facts", "geometry", "identity", "padding", "source"}
 _PLAIN = tuple(part.name for part in fields(Image) if part.name not in _SPECIAL)
@@ -126,6 +130,19 @@ def failure_error(failure: Failure, path: Path) -> ReadError:
     return IsolationError(
         failure.error, path=where, hint=failure.hint, stage=failure.stage
     )
+
+
+def sound(build: Callable[[], T], path: Path, *, hint: str) -> T:
+    """Build a value of what a worker sent; it may be in a hostile file's hands.
+
+    Raises:
+        IsolationError: If the worker sent nonsense.
+    """
+    try:
+        return build()
+    except _BAD as error:
+        msg = "the process that read it sent nonsense."
+        raise IsolationError(msg, path=path, hint=hint, stage="crash") from error
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

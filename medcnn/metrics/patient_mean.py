@@ -7,7 +7,7 @@ from medcnn.metrics.bootstrap import patient_bootstrap
 from medcnn.metrics.classes import Clusters
 from medcnn.metrics.rates import clustered_share
 
-__all__ = ["patient_mean"]
+__all__ = ["patient_mean", "resampled_mean"]
 
 
 def patient_mean(
@@ -48,10 +48,29 @@ def patient_mean(
     if ((found == 0) | (found == 1)).all():
         share = clustered_share(found == 1, cluster)
         return share.value, share.low, share.high, "Wilson, by patient"
+    return resampled_mean(found, cluster, samples=samples, rng=rng)
+
+
+def resampled_mean(
+    values: npt.NDArray[np.float64],
+    cluster: Clusters,
+    *,
+    samples: int = 2000,
+    rng: np.random.Generator,
+) -> tuple[float, float, float, str]:
+    """Return the mean over images with percentiles of resampled patients.
+
+    Args and what is returned are those of `patient_mean`, which is for numbers that may
+    be shares.
+
+    Raises:
+        UndefinedMetricError: If there is a single patient, or every sample has the same
+            mean, so that there is no interval.
+    """
     value, low, high = patient_bootstrap(
         lambda _, drawn: float(drawn.mean()),
-        np.zeros(len(found)),
-        found,
+        np.zeros(len(values)),
+        values,
         cluster,
         samples=samples,
         rng=rng,

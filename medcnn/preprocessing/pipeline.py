@@ -188,17 +188,12 @@ def _orient(step: Orient, work: _Work) -> _Work:
     padding = work.padding
     if padding is not None:
         padding = padding.transpose(*[2 - turn.axes[2 - n] for n in range(3)])
-    to_voxel = np.zeros((4, 4))
-    to_voxel[3, 3] = 1
-    for new, (old, flip) in enumerate(zip(turn.axes, turn.flips, strict=True)):
-        to_voxel[old, new] = -1 if flip else 1
+    for new, flip in enumerate(turn.flips):
         if flip:
-            to_voxel[old, 3] = geometry.shape[old] - 1
             values = np.flip(values, 3 - new)
             padding = None if padding is None else np.flip(padding, 2 - new)
-    return replace(
-        work, values=values, padding=padding, to_voxel=work.to_voxel @ to_voxel
-    )
+    to_voxel = work.to_voxel @ turn.to_old(geometry.shape)
+    return replace(work, values=values, padding=padding, to_voxel=to_voxel)
 
 
 def _hang(step: Hang, work: _Work) -> _Work:  # noqa: ARG001 - it has no options

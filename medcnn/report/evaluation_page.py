@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from medcnn.evaluation import EVALUATION, Evaluation, read_evaluation, trust_words
 from medcnn.evaluation.records import Estimate, LabelResult
 from medcnn.outputs import make_folder, write_whole
 from medcnn.report.checklist import answers, index
-from medcnn.report.markup import asset, policy, steady
+from medcnn.report.markup import asset, policy, templates
 from medcnn.report.numbers import (
     count,
     estimate_words,
@@ -125,14 +124,7 @@ class _Pictures:
 
 def _render(found: Evaluation, figures: _Figures, pictures: _Pictures) -> str:
     """Return the page's text."""
-    environment = Environment(
-        loader=PackageLoader("medcnn.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=steady,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters |= {
         "count": count,
         "estimate": estimate_words,

@@ -6,7 +6,9 @@ import re
 from importlib import resources
 from typing import Any
 
-__all__ = ["asset", "policy", "steady"]
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+__all__ = ["asset", "policy", "steady", "templates"]
 
 _STEERING = re.compile(
     r"[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]"
@@ -18,6 +20,18 @@ def asset(name: str) -> str:
     """Return a file of the templates folder."""
     folder = resources.files("medcnn.report") / "templates"
     return (folder / name).read_text(encoding="utf-8")
+
+
+def templates() -> Environment:
+    """Return what fills templates: all that is put in is escaped and steady."""
+    return Environment(
+        loader=PackageLoader("medcnn.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=steady,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def steady(value: Any) -> Any:

@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
@@ -16,7 +15,7 @@ from medcnn.outputs import write_whole
 from medcnn.report.cards import card_of, state_of
 from medcnn.report.figures import gradient, histogram
 from medcnn.report.groups import Facts, groups_of
-from medcnn.report.markup import asset, policy, steady
+from medcnn.report.markup import asset, policy, templates
 from medcnn.report.pictures import Embedder, beside
 from medcnn.report.workload import workload
 from medcnn.results import LIMITS_OF_A_MAP, Status
@@ -95,14 +94,7 @@ def write_report(
 
 def _render(run: _Run) -> str:
     """Return the page's text."""
-    environment = Environment(
-        loader=PackageLoader("medcnn.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=steady,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters["count"] = lambda number: f"{number:,}"
     style, script = asset("report.css") + asset("panels.css"), _script()
     return environment.get_template("report.html").render(

@@ -56,21 +56,17 @@ def _as_displayed(
     npt.NDArray[np.generic], npt.NDArray[np.bool_] | None, npt.NDArray[np.float64]
 ]:
     """Return the array and padding turned to L, P, S if it is a volume on a grid."""
-    array, padding, to_voxel = image.array, image.padding, np.eye(4)
+    array, padding = image.array, image.padding
     if image.dims == 2 or image.geometry is None:
-        return array, padding, to_voxel
+        return array, padding, np.eye(4)
     turn = image.geometry.reorientation_to("LPS")
     array = array.transpose(0, *(axis + 1 for axis in turn.axes))
     padding = None if padding is None else padding.transpose(turn.axes)
-    to_voxel = np.zeros((4, 4))
-    to_voxel[3, 3] = 1
-    for new, (old, flip) in enumerate(zip(turn.axes, turn.flips, strict=True)):
-        to_voxel[old, new] = -1 if flip else 1
+    for new, flip in enumerate(turn.flips):
         if flip:
-            to_voxel[old, 3] = image.shape[old] - 1
             array = np.flip(array, new + 1)
             padding = None if padding is None else np.flip(padding, new)
-    return array, padding, to_voxel
+    return array, padding, turn.to_old(image.shape)
 
 
 def _jpeg(

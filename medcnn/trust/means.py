@@ -1,6 +1,6 @@
 """Means of images with intervals over patients, as evaluation.json holds them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from medcnn.errors import UndefinedMetricError
 from medcnn.evaluation.measures import Estimate
-from medcnn.metrics.bootstrap import patient_bootstrap
-from medcnn.metrics.patient_mean import patient_mean
+from medcnn.metrics.patient_mean import patient_mean, resampled_mean
 
 __all__ = ["Group"]
 
 Values = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+Mean = Callable[..., tuple[float, float, float, str]]
 
 
 @dataclass(frozen=True)
@@ -43,33 +43,22 @@ class Group:
 
     def mean(self, values: Values, codes: Codes) -> Estimate:
         """Return the mean over images with its interval, if there is one."""
+        return self._estimate(patient_mean, values, codes)
+
+    def difference(self, first: Values, second: Values, codes: Codes) -> Estimate:
+        """Return the mean of the differences, image by image, with its interval."""
+        values = np.asarray(first - second, np.float64)
+        return self._estimate(resampled_mean, values, codes)
+
+    def _estimate(self, mean: Mean, values: Values, codes: Codes) -> Estimate:
         rng = np.random.default_rng(self.seed)
         try:
-            value, low, high, method = patient_mean(
+            value, low, high, method = mean(
                 values, codes, samples=max(self.samples, 1), rng=rng
             )
         except UndefinedMetricError as error:
             return _alone(values, error)
         return Estimate(value=value, ci95=(low, high), method=method)
-
-    def difference(self, first: Values, second: Values, codes: Codes) -> Estimate:
-        """Return the mean of the differences, image by image, with its interval."""
-        values = np.asarray(first - second, np.float64)
-        rng = np.random.default_rng(self.seed)
-        samples = max(self.samples, 1)
-        try:
-            value, low, high = patient_bootstrap(
-                lambda _, drawn: float(drawn.mean()),
-                np.zeros(len(values)),
-                values,
-                codes,
-                samples=samples,
-                rng=rng,
-            )
-        except UndefinedMetricError as error:
-            return _alone(values, error)
-        words = f"bootstrap of patients, {samples:,} samples, percentiles"
-        return Estimate(value=value, ci95=(low, high), method=words)
 
 
 def _alone(values: Values, error: UndefinedMetricError) -> Estimate:

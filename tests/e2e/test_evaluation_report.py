@@ -1,6 +1,7 @@
 """The evaluation report as people see it: in a browser, from a file, offline."""
 
 import pytest
+from offline import opened_offline
 from predicted import make_predictions
 
 from medcnn.evaluation import (
@@ -34,18 +35,9 @@ def address(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, address):
-    """The page, opened offline; the test fails if the browser complains of it."""
-    context = browser.new_context(offline=True, viewport={"width": 1250, "height": 900})
-    opened = context.new_page()
-    complaints = []
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("requestfailed", lambda request: complaints.append(request.url))
-    opened.on("dialog", lambda dialog: complaints.append(dialog.message))
-    opened.goto(address)
-    yield opened
-    context.close()
-    assert complaints == []
+    """The page; the test fails if the browser complains of it."""
+    with opened_offline(browser, address, width=1250) as opened:
+        yield opened
 
 
 def test_every_figure_is_painted(page):

@@ -6,6 +6,7 @@ import re
 import shutil
 
 import pytest
+from offline import opened_offline
 from runs import FLAG, LABELS, make_row, make_run
 
 from medcnn.report import write_report
@@ -42,18 +43,10 @@ def output(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, output):
-    """The page, opened offline; the test fails if the browser complains of it."""
-    context = browser.new_context(offline=True, viewport={"width": 1300, "height": 900})
-    opened = context.new_page()
-    complaints = []
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("requestfailed", lambda request: complaints.append(request.url))
-    opened.on("dialog", lambda dialog: complaints.append(dialog.message))
-    opened.goto((output / "report.html").as_uri())
-    yield opened
-    context.close()
-    assert complaints == []
+    """The page; the test fails if the browser complains of it."""
+    address = (output / "report.html").as_uri()
+    with opened_offline(browser, address, width=1300) as opened:
+        yield opened
 
 
 def heat_of(page):

@@ -12,9 +12,10 @@ from nibabel.spatialimages import HeaderDataError
 from medcnn.errors import DecodeError, GeometryError, MedcnnError, ReadError
 from medcnn.geometry import Geometry
 from medcnn.image import Image
+from medcnn.io.axes import finite_words
 from medcnn.io.nifti.form import grid_of
 from medcnn.io.nifti.header import scale_words, shape_parts
-from medcnn.io.nifti.reader import doubtful_values, scaled
+from medcnn.io.nifti.reader import scaled
 from medcnn.io.options import ReadOptions
 from medcnn.io.parts import chosen
 from medcnn.io.source import check_samples
@@ -64,7 +65,7 @@ def from_image(nifti: Any, options: ReadOptions, *, path: Path | None = None) ->
         values,
         geometry=grid,
         provenance=(*which, *_steps(nifti)),
-        warnings=(*notes, *doubtful_values(values)),
+        warnings=(*notes, *finite_words(values)),
         source=path,
     )
 

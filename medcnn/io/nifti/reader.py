@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from medcnn.image import Image
+from medcnn.io.axes import finite_words
 from medcnn.io.description import Description
 from medcnn.io.nifti.header import NiftiFile, Part, opened
 from medcnn.io.options import ReadOptions
 from medcnn.io.parts import chosen
 
-__all__ = ["describe_all", "doubtful_values", "read", "read_all", "scaled"]
+__all__ = ["describe_all", "read", "read_all", "scaled"]
 
 Pixels = npt.NDArray[Any]
 
@@ -85,14 +86,6 @@ def scaled(stored: Pixels, slope: float, intercept: float) -> Pixels:
     return values
 
 
-def doubtful_values(values: Pixels) -> tuple[str, ...]:
-    """Say how many values are no finite numbers."""
-    if values.dtype.kind != "f":
-        return ()
-    bad = int(values.size - np.isfinite(values).sum())
-    return (f"{bad} of {values.size} values are NaN or infinite",) if bad else ()
-
-
 def _image(file: NiftiFile, part: Part) -> Image:
     """Read one volume."""
     blocks = [file.block(index)[:3] for index in part.blocks]
@@ -103,6 +96,6 @@ def _image(file: NiftiFile, part: Part) -> Image:
         values,
         geometry=file.grid,
         provenance=(*which, *file.steps),
-        warnings=(*file.warnings, *doubtful_values(values)),
+        warnings=(*file.warnings, *finite_words(values)),
         source=file.path,
     )
