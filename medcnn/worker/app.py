@@ -1,6 +1,7 @@
 """The routes. See docs/worker.md."""
 
 import asyncio
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -48,12 +49,20 @@ _QUIET: Any = {
 """No telemetry, whatever the environment says."""
 
 
+class _Plain(JSONResponse):
+    """JSON of ASCII alone: names of files may hold what is no character."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
 def make_app(core: Core) -> FastAPI:
     """Return the routes of a core; `Guard` stands before them."""
     app = FastAPI(
         title="medcnn worker",
         version=f"{API} ({medcnn_version()})",
         summary="Classify medical images. For research use only: no diagnosis.",
+        default_response_class=_Plain,
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
         telemetry=_QUIET,
@@ -229,8 +238,9 @@ def _add_errors(app: FastAPI) -> None:
     """Tell every error in one form."""
 
     def told(facts: dict[str, str], status: int) -> JSONResponse:
-        return JSONResponse({"error": facts}, status)
+        return _Plain({"error": facts}, status)
 
+    @app.exception_handler(Exception)  # nothing of it is told but its type
     @app.exception_handler(MedcnnError)
     def known(_request: Request, error: Exception) -> JSONResponse:
         facts = facts_of_error(error)

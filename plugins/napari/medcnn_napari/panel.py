@@ -238,8 +238,8 @@ class ClassifyPanel(QWidget):
             self.tell(error)
             return
         if layer not in self.viewer.layers:
-            words = f"{layer.name} was removed while it was classified."
-            self.message.setText(f"{words}\nOpen it again, and classify it.")
+            gone = f"{layer.name} was removed while it was classified."
+            self.message.setText(f"{gone}\nOpen it again, and classify it.")
             return
         self.result = result
         self._fill_table(result)

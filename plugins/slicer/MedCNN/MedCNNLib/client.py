@@ -27,7 +27,7 @@ import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import numpy as np
 
@@ -745,17 +745,19 @@ class Remote(Client):
 
     def __init__(self, url: str, token: str, *, ca_file: str | None = None) -> None:
         super().__init__()
-        self._url, self._token = urlsplit(url.rstrip("/")), token.strip()
-        if self._url.scheme not in {"http", "https"} or not self._url.hostname:
-            message = f"{url!r} is no address of a worker."
-            raise WorkerError(message, "Such as http://127.0.0.1:8891.", "connection")
-        if self._url.scheme == "http" and not _is_loopback(self._url.hostname):
+        self._url, self._token = _address(url), token.strip()
+        if not (self._token.isascii() and self._token.isprintable()):
+            message = "The token has characters that no token has."
+            hint = "It is one line of letters, digits, - and _: see --token-file."
+            raise WorkerError(message, hint, "token")
+        host = self._url.hostname or ""
+        if self._url.scheme == "http" and not _is_loopback(host):
             message = f"Images would travel unencrypted to {self._url.hostname}."
             hint = "Use https, or a tunnel: ssh -L 8891:127.0.0.1:8891 "
             hint += f"{self._url.hostname}, then http://127.0.0.1:8891."
             raise WorkerError(message, hint, "connection")
         if self._url.scheme == "https":
-            self._tls = ssl.create_default_context(cafile=ca_file)
+            self._tls = _trusting(ca_file)
         self.info()
 
 
@@ -912,6 +914,7 @@ class Worker(Client):
         code = None if self._process is None else self._process.returncode
         said = self._read("stderr").strip()[-_LAST_WORDS:]
         last = said.splitlines()[-1] if said else "it said nothing"
+        is_medcnn = last.startswith("medcnn: ")  # it says itself what to do
         if "No module named medcnn" in said:
             message, hint = "That Python has no medcnn.", _INSTALL
         elif "nknown option: -P" in said:
@@ -921,6 +924,8 @@ class Worker(Client):
             hint = "Start it again. If it was killed, memory may have run out."
         else:
             message, hint = f"The worker did not start: {last}", ""
+            if not is_medcnn:
+                hint = f"Is that a Python with medcnn? {_INSTALL}"
         return WorkerError(message, hint, "start")
 
     def _no_answer(self, error: BaseException) -> WorkerError:
@@ -963,6 +968,37 @@ def _is_set(cancel: Cancel | None) -> bool:
         return False
     asked = cancel.is_set if hasattr(cancel, "is_set") else cancel
     return bool(asked())
+
+
+def _address(url: str) -> SplitResult:
+    """Return the parts of a worker's address.
+
+    Raises:
+        WorkerError: If it is none.
+    """
+    try:
+        parts = urlsplit(url.strip().rstrip("/"))
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        is_address = is_address and parts.port != 0  # raises if it is no number
+    except ValueError:
+        is_address = False
+    if not is_address:
+        message = f"{url!r} is no address of a worker."
+        raise WorkerError(message, "Such as http://127.0.0.1:8891.", "connection")
+    return parts
+
+
+def _trusting(ca_file: str | None) -> ssl.SSLContext:
+    """Return what checks certificates.
+
+    Raises:
+        WorkerError: If the file of the authority cannot be used.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl's own errors are some
+        message = f"{ca_file} holds no certificate that can be read."
+        raise WorkerError(message, "Name a PEM file: ca_file.", "connection") from error
 
 
 def _is_path(image: Any) -> bool:
@@ -1048,7 +1084,7 @@ def _is_ready(connection: socket.socket, events: int) -> bool:
 
 def _query(path: Place, choices: Mapping[str, Any]) -> str:
     given = {key: value for key, value in choices.items() if value is not None}
-    return urlencode({"name": Path(path).name, **given})
+    return urlencode({"name": Path(path).name, **given}, errors="replace")
 
 
 def _opened(path: Place) -> Any:
