@@ -2,7 +2,8 @@
 # make test    install everything and run the tests
 # make test-long   the fault tests in full: a run killed 100 times, 10,000 damaged files
 # make test-viewers   install each viewer into an environment of its own, run the plugins' tests
-# make test-pacs      DICOM results, the listener, DICOMweb and Orthanc alone
+# make test-pacs      DICOM results, the listener, DICOMweb, Orthanc and OHIF alone
+# make ohif    fetch the OHIF viewer for its tests: 50 MB, once
 # make check   format, lint, layers, types
 # make clean   remove what the others made
 #
@@ -13,7 +14,11 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 PIP_INSTALL = bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS = pyproject.toml constraints.txt
 
-.PHONY: demo test test-long test-pacs test-viewers test-slicer test-trame test-napari check format clean
+# the viewer that shows results; its npm package holds it built
+OHIF = 3.13.2
+OHIF_SHA512 = WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk2F87BKxFfpq+jd5xXZB9E8EA==
+
+.PHONY: demo ohif test test-long test-pacs test-viewers test-slicer test-trame test-napari check format clean
 
 demo: .venv/installed
 	rm -rf demo/screening
@@ -31,8 +36,22 @@ test-long: .venv-test/installed
 	OMP_NUM_THREADS=1 .venv-test/bin/python benchmarks/mutants.py --count 10000
 
 # these are among the tests of make test
-test-pacs: .venv-test/installed
-	$(MAKE) test TESTS="tests/test_dicom_out.py tests/test_deidentification.py tests/test_pacs*.py tests/e2e/test_listen.py tests/e2e/test_dicomweb.py tests/e2e/test_orthanc.py"
+test-pacs: .venv-test/installed ohif
+	$(MAKE) test TESTS="tests/test_dicom_out*.py tests/test_deidentification.py tests/test_pacs*.py tests/e2e/test_listen.py tests/e2e/test_dicomweb.py tests/e2e/test_orthanc.py tests/e2e/test_ohif.py"
+
+ohif:
+	@if command -v npm >/dev/null; then $(MAKE) -s .cache/ohif-$(OHIF)/fetched; \
+	else echo "No npm here: the tests with OHIF will be skipped." >&2; fi
+
+.cache/ohif-$(OHIF)/fetched:
+	@mkdir -p $(@D)
+	@echo "Fetching OHIF $(OHIF) (50 MB) ..."
+	cd $(@D) && npm pack --silent @ohif/app@$(OHIF)
+	@test "$$($(PYTHON) -c 'import base64, hashlib, sys; print(base64.b64encode(hashlib.sha512(open(sys.argv[1], "rb").read()).digest()).decode())' \
+		$(@D)/ohif-app-$(OHIF).tgz)" = "$(OHIF_SHA512)" || { echo "OHIF $(OHIF) is not the package that was looked at: its SHA-512 differs." >&2; exit 1; }
+	tar -xzf $(@D)/ohif-app-$(OHIF).tgz -C $(@D) --exclude='*.map' --exclude=package/dist/ort package/dist
+	@rm $(@D)/ohif-app-$(OHIF).tgz
+	@touch $@
 
 test-viewers: test-slicer test-trame test-napari
 	@.venv-test/bin/python plugins/count_skips.py .pytest_cache/test-*.xml
@@ -64,7 +83,7 @@ format: .venv-test/installed
 	.venv-test/bin/ruff check --fix
 
 clean:
-	rm -rf .venv .venv-test .venv-slicer .venv-trame .venv-napari demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .cache .venv .venv-test .venv-slicer .venv-trame .venv-napari demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 .venv/installed: EXTRAS = samples
 .venv-test/installed: EXTRAS = all,test,dev

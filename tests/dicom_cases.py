@@ -16,7 +16,16 @@ from medcnn.explanation import Explainer
 from medcnn.gate import GateRules
 from medcnn.io import ReadOptions
 
-__all__ = ["Explained", "errors_of", "explained", "items", "make_source", "tiny_models"]
+__all__ = [
+    "Explained",
+    "errors_of",
+    "explained",
+    "groups_of",
+    "items",
+    "make_source",
+    "probabilities_of",
+    "tiny_models",
+]
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,29 @@ def items(dataset, value_type):
     for item in dataset.get("ContentSequence", []):
         found += [item] if item.ValueType == value_type else []
         found += items(item, value_type)
+    return found
+
+
+def groups_of(report):
+    """The measurement group of each finding, by what the finding is called."""
+    groups = {}
+    for item in items(report, "CONTAINER"):
+        if item.ConceptNameCodeSequence[0].CodeMeaning == "Measurement Group":
+            (finding,) = (
+                one.ConceptCodeSequence[0].CodeMeaning
+                for one in items(item, "CODE")
+                if one.ConceptNameCodeSequence[0].CodeMeaning == "Finding"
+            )
+            groups[finding] = item
+    return groups
+
+
+def probabilities_of(report):
+    """The number of each finding that has one."""
+    found = {}
+    for finding, group in groups_of(report).items():
+        for number in items(group, "NUM"):
+            found[finding] = float(number.MeasuredValueSequence[0].NumericValue)
     return found
 
 

@@ -8,7 +8,14 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
-from dicom_cases import errors_of, explained, items, make_source, tiny_models
+from dicom_cases import (
+    errors_of,
+    explained,
+    groups_of,
+    items,
+    make_source,
+    tiny_models,
+)
 from pydicom.datadict import tag_for_keyword
 
 import medcnn
@@ -104,9 +111,11 @@ def test_the_map_has_the_values_and_the_grid_of_the_image(cases, kind, tmp_path)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_region_lies_on_the_slice_of_the_peak_and_around_it(cases, kind):
     made = cases[kind]
-    report = made.results["sr", ""].dataset
-    for mapped, region in zip(made.case.maps, items(report, "SCOORD"), strict=True):
+    groups = groups_of(made.results["sr", ""].dataset)
+    assert groups.keys() == {mapped.heatmap.label for mapped in made.case.maps}
+    for mapped in made.case.maps:
         i, j, k = mapped.heatmap.peak
+        (region,) = items(groups[mapped.heatmap.label], "SCOORD")
         outline = np.array(region.GraphicData, np.float32).reshape(-1, 2)
         if mapped.levels.any():
             assert (

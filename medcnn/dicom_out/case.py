@@ -17,7 +17,7 @@ from medcnn.results import Band, Heatmap, Prediction
 
 __all__ = ["Case", "Mapped", "ModelFacts"]
 
-_FORM = "1"
+_FORM = "2"
 """Changes when the same case would be written differently."""
 
 

@@ -27,7 +27,8 @@ def equipment(
 
     Args:
         case: The case.
-        what: Of the series description, behind "Research use".
+        what: Of the series description, behind "Research use" and before the model,
+            because lists of series cut what is long.
         series_number: Its number.
         instance_number: The result's number in it.
     """
@@ -39,7 +40,7 @@ def equipment(
         "manufacturer_model_name": case.model.name[:64],
         "software_versions": case.model.software[:64],
         "device_serial_number": case.model.weights_sha256[:16],
-        "series_description": f"{RESEARCH_USE}: {case.model.name[:24]} {what}"[:64],
+        "series_description": f"{RESEARCH_USE}: {what}, {case.model.name}"[:64],
         "content_date": date,
         "content_time": time,
     }

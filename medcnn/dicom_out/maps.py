@@ -11,6 +11,7 @@ from highdicom import (
     PlanePositionSequence,
     VOILUTTransformation,
 )
+from highdicom.color import CIELabColor
 from highdicom.pm import ParametricMap, RealWorldValueMapping
 from highdicom.seg import Segmentation, SegmentDescription
 from highdicom.sr import CodedConcept
@@ -46,6 +47,12 @@ _CATEGORY = Code(
 )
 """PS3.16 CID 7150: nothing anatomical, nothing ill."""
 
+_MAPS, _REGIONS = 990_300, 990_400
+"""Series numbers of the labels' maps and regions begin behind these."""
+
+_ORANGE = (70.0, 35.0, 70.0)
+"""CIELab L*, a*, b* of a region; without one, viewers take what comes."""
+
 
 def is_mappable(case: Case) -> bool:
     """Say whether a case has the space that maps on its grid need."""
@@ -65,19 +72,20 @@ def parametric_map(
     case: Case, mapped: Mapped, series_uid: str, sop_uid: str, number: int
 ) -> Dataset:
     """Return a label's raw relevance as 32-bit floats on the image's own grid."""
+    label = mapped.heatmap.label
     values = _frames(mapped.heatmap.array.astype(np.float32, copy=False))
     top = float(values.max()) or 1.0
     quantity = _QUANTITIES.get(mapped.heatmap.method, _SALIENCY)
     mapping = RealWorldValueMapping(
         lut_label=mapped.heatmap.method[:16],
-        lut_explanation=f"{mapped.heatmap.label}: {mapped.heatmap.unit}"[:64],
+        lut_explanation=f"{label}: {mapped.heatmap.unit}"[:64],
         unit=known.UCUM.NoUnits,
         value_range=(0.0, top),
         slope=1.0,
         intercept=0.0,
         quantity_definition=concept(quantity),
     )
-    return ParametricMap(
+    dataset: Dataset = ParametricMap(
         list(case.source.headers),
         values,
         series_instance_uid=series_uid,
@@ -88,11 +96,13 @@ def parametric_map(
             VOILUTTransformation(top / 2, top, voi_lut_function="LINEAR_EXACT")
         ],
         content_label="SALIENCY",
-        content_description=f"Heatmap of {mapped.heatmap.label}"[:64],
+        content_description=f"Heatmap of {label}"[:64],
         content_creator_name="medcnn^",
         **_places(case),
-        **equipment(case, "map", series_number=9903, instance_number=number),
+        **equipment(case, f"{label} map", series_number=_MAPS + number),
     )
+    _sort_frames(dataset)
+    return dataset
 
 
 def hot_region(
@@ -102,7 +112,8 @@ def hot_region(
     mask = hot(mapped.levels)
     if not mask.any():
         return None
-    label = f"{mapped.heatmap.label}: saliency, no outline of a lesion"[:64]
+    name = mapped.heatmap.label
+    label = f"{name}: saliency, no outline of a lesion"[:64]
     segment = SegmentDescription(
         segment_number=1,
         segment_label=label,
@@ -114,8 +125,9 @@ def hot_region(
             family=CodedConcept(*ARTIFICIAL_INTELLIGENCE),
             version=case.model.version,
         ),
-        tracking_uid=derived_uid(case.seed, "segment", mapped.heatmap.label),
-        tracking_id=case.codes.finding(mapped.heatmap.label).meaning,
+        tracking_uid=derived_uid(case.seed, "segment", name),
+        tracking_id=case.codes.finding(name).meaning,
+        display_color=CIELabColor(*_ORANGE),
     )
     dataset: Dataset = Segmentation(
         list(case.source.headers),
@@ -128,9 +140,34 @@ def hot_region(
         content_description=label,
         content_creator_name="medcnn^",
         **_places(case),
-        **equipment(case, "hot region", series_number=9904, instance_number=number),
+        **equipment(case, f"{name} hot region", series_number=_REGIONS + number),
     )
     return dataset
+
+
+def _sort_frames(dataset: Dataset) -> None:
+    """Store a map's frames in the order of their places along the slices' normal.
+
+    Each frame says where it lies, and the standard allows any order. OHIF lays frames
+    over the slices in stored order, whatever they say, and sorts slices this way.
+
+    References:
+        [1] DICOM PS3.3 C.7.6.17: frames have no order but that of their indices.
+    """
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    cosines = np.array(
+        shared.PlaneOrientationSequence[0].ImageOrientationPatient, float
+    )
+    normal = np.cross(cosines[:3], cosines[3:])
+    groups = list(dataset.PerFrameFunctionalGroupsSequence)
+    places = [
+        np.dot(normal, np.array(g.PlanePositionSequence[0].ImagePositionPatient, float))
+        for g in groups
+    ]
+    order = np.argsort(places)
+    dataset.PerFrameFunctionalGroupsSequence = [groups[n] for n in order]
+    stored = np.frombuffer(dataset.FloatPixelData, "<f4").reshape(len(groups), -1)
+    dataset.FloatPixelData = stored[order].tobytes()
 
 
 def _frames(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

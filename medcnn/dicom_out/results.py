@@ -48,9 +48,11 @@ def results_of(
 ) -> Iterator[Result]:
     """Yield a case's results, the report first.
 
-    They are in the study of their source, each kind in a series of its own. Identifiers
-    follow from input and model, so that what is made twice is stored once. There is a
-    parametric map and a segmentation only of an image that lies in a patient's space.
+    They are in the study of their source. The pictures are one series; each map and
+    each segmentation is one of its own, because viewers open one of each series.
+    Identifiers follow from input and model, so that what is made twice is stored once.
+    There is a parametric map and a segmentation only of an image that lies in a
+    patient's space.
 
     Args:
         case: The case.
@@ -62,14 +64,14 @@ def results_of(
     for kind in KINDS:
         if kind not in kinds:
             continue
-        series_uid = derived_uid(case.seed, "series", kind)
         if kind == "sr":
+            series_uid = derived_uid(case.seed, "series", kind)
             sop_uid = derived_uid(case.seed, "object", kind)
             with _careful():
                 report = structured_report(case, series_uid, sop_uid)
             yield _finished(case, kind, "", report)
         elif kind == "sc" or is_mappable(case):
-            yield from _of_labels(case, kind, series_uid)
+            yield from _of_labels(case, kind)
 
 
 def save_result(result: Result, path: Path) -> None:
@@ -82,9 +84,11 @@ def save_result(result: Result, path: Path) -> None:
         dcmwrite(file, result.dataset, enforce_file_format=True)
 
 
-def _of_labels(case: Case, kind: Kind, series_uid: str) -> Iterator[Result]:
+def _of_labels(case: Case, kind: Kind) -> Iterator[Result]:
     """Yield one object for each explained label."""
     for number, mapped in enumerate(case.maps, start=1):
+        whose = () if kind == "sc" else (mapped.heatmap.label,)
+        series_uid = derived_uid(case.seed, "series", kind, *whose)
         dataset = _make(case, kind, mapped, series_uid, number)
         if dataset is not None:
             yield _finished(case, kind, mapped.heatmap.label, dataset)

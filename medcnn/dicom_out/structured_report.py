@@ -71,9 +71,7 @@ def structured_report(case: Case, series_uid: str, sop_uid: str) -> Dataset:
             observer_device_context=ObserverContext(known.DCM.Device, device)
         ),
         procedure_reported=concept(case.codes.procedure),
-        imaging_measurements=[
-            _group(case, label) for label in case.prediction.probabilities
-        ],
+        imaging_measurements=_groups(case),
     )
     return Comprehensive3DSR(
         evidence=list(case.source.headers),
@@ -87,10 +85,26 @@ def structured_report(case: Case, series_uid: str, sop_uid: str) -> Dataset:
     )
 
 
-def _group(case: Case, label: str) -> PlanarROIMeasurementsAndQualitativeEvaluations:
+def _groups(case: Case) -> list[PlanarROIMeasurementsAndQualitativeEvaluations]:
+    """Return each label's measurement group: those with a place, then the others.
+
+    The others go from the most probable to the least, because a viewer may show but the
+    first few of one region.
+    """
+    probabilities = case.prediction.probabilities
+    regions = {label: _region(case, case.map_of(label)) for label in probabilities}
+    placed = [label for label, region in regions.items() if region.is_hot]
+    others = [label for label in regions if label not in placed]
+    if not case.prediction.out_of_scope:
+        others.sort(key=lambda label: -probabilities[label])
+    return [_group(case, label, regions[label]) for label in (*placed, *others)]
+
+
+def _group(
+    case: Case, label: str, region: Region
+) -> PlanarROIMeasurementsAndQualitativeEvaluations:
     """Return a label's measurement group."""
     mapped = case.map_of(label)
-    region = _region(case, mapped)
     band = case.band(label)
     finding = case.codes.finding(label)
     site = case.codes.site(label)
@@ -106,11 +120,9 @@ def _group(case: Case, label: str) -> PlanarROIMeasurementsAndQualitativeEvaluat
         # viewers show a number's meaning and not its group's finding
         meaning = f"{code.meaning} of {finding.meaning}"[:64]
         name = concept(code.model_copy(update={"meaning": meaning}))
-        measurements.append(Measurement(name, probability, known.UCUM.NoUnits))
+        measurements.append(Measurement(name, probability, known.UCUM.Ratio))
     return PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(
-            uid=derived_uid(case.seed, "tracking", label), identifier=finding.meaning
-        ),
+        tracking_identifier=_tracked(case, label, region),
         referenced_region=_image_region(case, region),
         finding_type=concept(finding),
         finding_sites=None if site is None else [FindingSite(concept(site))],
@@ -119,6 +131,18 @@ def _group(case: Case, label: str) -> PlanarROIMeasurementsAndQualitativeEvaluat
         qualitative_evaluations=evaluations,
         geometric_purpose=concept(_SALIENCY) if region.is_hot else None,
     )
+
+
+def _tracked(case: Case, label: str, region: Region) -> TrackingIdentifier:
+    """Return what a group is about: a place, or the image as a whole.
+
+    Viewers draw the groups of one identifier as one region with all their numbers.
+    """
+    if not region.is_hot:
+        uid = derived_uid(case.seed, "tracking", "", "whole")
+        return TrackingIdentifier(uid=uid, identifier="Image as a whole")
+    uid = derived_uid(case.seed, "tracking", label)
+    return TrackingIdentifier(uid, case.codes.finding(label).meaning)
 
 
 def _region(case: Case, mapped: Mapped | None) -> Region:

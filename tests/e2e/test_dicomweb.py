@@ -15,7 +15,7 @@ from dicomweb_client import DICOMwebClient
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from dicom_cases import explained, items, tiny_models
+from dicom_cases import explained, probabilities_of, tiny_models
 from orthancs import Orthanc
 from test_pacs import (
     _sockets_that_pynetdicom_leaves,  # noqa: F401 - used by every test
@@ -63,9 +63,7 @@ def test_screened_from_an_archive_and_sent_back(orthanc, medcnn, tmp_path):
     uid = series["0020000E"]["Value"][0]
     (report,) = client.retrieve_series(study, uid)
     expected = explained(model, paths[0], kinds=["sr"]).case.prediction
-    numbers = [float(n.MeasuredValueSequence[0].NumericValue)
-               for n in items(report, "NUM")]  # fmt: skip
-    assert numbers == pytest.approx(list(expected.probabilities.values()), abs=1e-6)
+    assert probabilities_of(report) == pytest.approx(expected.probabilities, abs=1e-6)
 
 
 @contextmanager

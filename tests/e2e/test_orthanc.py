@@ -15,7 +15,7 @@ from dicomweb_client import DICOMwebClient
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from dicom_cases import items, tiny_models
+from dicom_cases import probabilities_of, tiny_models
 from orthancs import Orthanc, free_port
 from test_pacs import (
     _sockets_that_pynetdicom_leaves,  # noqa: F401 - used by every test
@@ -150,12 +150,8 @@ def test_each_study_has_one_result_though_both_are_killed(pair, tmp_path):
         (report,) = client.retrieve_series(
             source.StudyInstanceUID, found[0]["0020000E"]["Value"][0]
         )
-        numbers = [
-            float(item.MeasuredValueSequence[0].NumericValue)
-            for item in items(report, "NUM")
-        ]
-        expected = model.predict(package.load(path)).probabilities.values()
-        assert numbers == pytest.approx(list(expected), abs=1e-6)
+        expected = model.predict(package.load(path)).probabilities
+        assert probabilities_of(report) == pytest.approx(expected, abs=1e-6)
         assert report.PatientID == source.PatientID
     ask_again(orthanc, studies)
 
