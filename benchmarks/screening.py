@@ -66,7 +66,8 @@ class Speed:
 
 def ungated(source: str, folder: Path) -> Path:
     """Copy a bundle without what would keep noise away from its network."""
-    from medcnn.bundle import derive_bundle, open_bundle
+    from medcnn.bundle import open_bundle
+    from medcnn.bundle_writing import derive_bundle
 
     bundle = open_bundle(source)
     lifted = dict.fromkeys(("ood_limit", "ood_quantile", "pattern", "pattern_limit"))

@@ -17,8 +17,7 @@ differs are refused by name.
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +26,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from medcnn.bundle_places import SPEC, find_bundle, own_bundles, shipped_bundles
 from medcnn.bundle_spec import (
@@ -46,9 +44,8 @@ from medcnn.bundle_spec import (
 )
 from medcnn.detectors import DETECTOR, Detector, detector_of
 from medcnn.drift import REFERENCE, Sample, read_sample
-from medcnn.errors import BundleError, DataError, EngineError, OutputError
+from medcnn.errors import BundleError, DataError, EngineError
 from medcnn.gate import FeatureModel
-from medcnn.outputs import write_whole
 
 __all__ = [
     "CARD",
@@ -74,14 +71,10 @@ __all__ = [
     "SiteFacts",
     "Temperature",
     "TrainingFacts",
-    "derive_bundle",
     "file_sha256",
     "open_bundle",
     "own_bundles",
-    "refuse_existing",
-    "replace_card",
     "shipped_bundles",
-    "write_bundle",
 ]
 
 WEIGHTS = "weights.safetensors"
@@ -99,7 +92,6 @@ FOREIGN = "onnx-graph"
 Precision = Literal["fp32", "int8"]
 """How exact the numbers inside a network are."""
 
-_READABLE = 0o644
 _DAMAGED = "The file was altered or damaged: copy it again."
 _FOREIGN = "Another version of medcnn wrote it, or somebody by hand: copy it again."
 
@@ -246,123 +238,6 @@ def open_bundle(name_or_path: str | Path) -> Bundle:
     for name, expected in spec.files.items():
         _check_file(path, name, expected)
     return Bundle(path, spec)
-
-
-def write_bundle(
-    path: Path,
-    draft: BundleSpec,
-    *,
-    weights: Mapping[str, npt.NDArray[Any]],
-    graph: Callable[[Path], bytes],
-    files: Mapping[str, bytes],
-    feature_model: FeatureModel | None = None,
-) -> Bundle:
-    """Write a model directory whole, or not at all, and open it.
-
-    Args:
-        path: The directory; one that is there is replaced.
-        draft: bundle.json with an empty `files`.
-        weights: Every tensor by name.
-        graph: Given the weights file, returns the ONNX graph that refers to it.
-        files: CARD.md, selftest/... : name below the directory to content.
-        feature_model: Statistics for the input gate.
-
-    Raises:
-        OutputError: If it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_file(dict(weights), partial / WEIGHTS)
-        (partial / GRAPH).write_bytes(graph(partial / WEIGHTS))
-        if feature_model is not None:
-            save_file(feature_model.arrays(), partial / GATE)
-        _finish_folder(path, partial, draft, files)
-    except (OSError, SafetensorError) as error:
-        msg = f"the model cannot be written to {path}: {error}"
-        raise OutputError(
-            msg, hint="Free some space or choose another --output."
-        ) from error
-    return open_bundle(path)
-
-
-def refuse_existing(path: Path) -> None:
-    """Refuse to write a model where something is already.
-
-    Raises:
-        OutputError: If there is.
-    """
-    if path.exists():
-        msg = f"{path} is there already"
-        raise OutputError(msg, hint="Choose another --output, or delete it first.")
-
-
-def derive_bundle(
-    path: Path, base: Bundle, draft: BundleSpec, *, files: Mapping[str, bytes]
-) -> Bundle:
-    """Write a model directory with another bundle's weights, whole or not at all.
-
-    Args:
-        path: The directory; there must be none yet.
-        base: Whose files are copied, byte for byte.
-        draft: bundle.json; its `files` are made anew. The 8-bit network comes along
-            only if it says what that costs.
-        files: What replaces or joins them, such as CARD.md.
-
-    Raises:
-        OutputError: If it cannot be written, or is there already.
-    """
-    refuse_existing(path)
-    partial = path.with_name(f".{path.name}.partial")
-    left = () if draft.int8 is not None else (INT8, INT8_WEIGHTS)
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        for name in base.spec.files:
-            if name not in files and name not in left:
-                (partial / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(base.path / name, partial / name)
-        _finish_folder(path, partial, draft, files)
-    except OSError as error:
-        msg = f"the model cannot be written to {path}: {error}"
-        raise OutputError(
-            msg, hint="Free some space or choose another --output."
-        ) from error
-    return open_bundle(path)
-
-
-def replace_card(bundle: Bundle, card: str) -> Bundle:
-    """Write another CARD.md into a model directory; nothing else is changed.
-
-    Raises:
-        OutputError: If it cannot be written.
-    """
-    content = card.encode("utf-8")
-    write_whole(bundle.path / CARD, content)
-    sums = {**bundle.spec.files, CARD: hashlib.sha256(content).hexdigest()}
-    spec = bundle.spec.model_copy(update={"files": dict(sorted(sums.items()))})
-    text = spec.model_dump_json(indent=2) + "\n"
-    write_whole(bundle.path / SPEC, text.encode("utf-8"))
-    return open_bundle(bundle.path)
-
-
-def _finish_folder(
-    path: Path, partial: Path, draft: BundleSpec, files: Mapping[str, bytes]
-) -> None:
-    """Add files and bundle.json, and give the folder its name."""
-    for name, content in files.items():
-        (partial / name).parent.mkdir(parents=True, exist_ok=True)
-        (partial / name).write_bytes(content)
-    found = sorted(p for p in partial.rglob("*") if p.is_file())
-    for file in found:  # safetensors writes for the owner alone
-        file.chmod(_READABLE)
-    sums = {p.relative_to(partial).as_posix(): file_sha256(p) for p in found}
-    spec = draft.model_copy(update={"files": sums})
-    text = spec.model_dump_json(indent=2) + "\n"
-    (partial / SPEC).write_text(text, encoding="utf-8")
-    shutil.rmtree(path, ignore_errors=True)
-    partial.replace(path)
 
 
 def file_sha256(path: Path) -> str:

@@ -12,8 +12,8 @@ from medcnn.bundle import (
     NetworkSpec,
     OperatingPoint,
     TrainingFacts,
-    write_bundle,
 )
+from medcnn.bundle_writing import write_bundle
 from medcnn.gate import GateRules
 from medcnn.networks import build, export_graph
 from medcnn.preprocessing import Normalise, Orient, Percentiles, Preprocessing, Resize

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 from bundles import draft_spec
 
-from medcnn.bundle import Bundle, InputSpec, write_bundle
+from medcnn.bundle import Bundle, InputSpec
+from medcnn.bundle_writing import write_bundle
 from medcnn.gate import GateRules
 from medcnn.networks import build, export_graph
 from medcnn.preprocessing import Preprocessing, Resize, Window

@@ -13,7 +13,8 @@ from sklearn.metrics import log_loss
 
 import medcnn
 from medcnn.assessment import Run
-from medcnn.bundle import Temperature, derive_bundle
+from medcnn.bundle import Temperature
+from medcnn.bundle_writing import derive_bundle
 from medcnn.dataset import content_hashes, data_sha256, read_cases
 from medcnn.dataset.seen import SEEN
 from medcnn.errors import DataError, LeakageError, OutputError

@@ -5,7 +5,8 @@ import pytest
 import torch
 from bundles import draft_spec
 
-from medcnn.bundle import NetworkSpec, write_bundle
+from medcnn.bundle import NetworkSpec
+from medcnn.bundle_writing import write_bundle
 from medcnn.errors import BundleError
 from medcnn.model import Model
 from medcnn.networks import build, ensemble_of, export_graph

@@ -20,9 +20,8 @@ from medcnn.bundle import (
     BundleSpec,
     OperatingPoint,
     SiteFacts,
-    derive_bundle,
-    refuse_existing,
 )
+from medcnn.bundle_writing import derive_bundle, refuse_existing
 from medcnn.calibration import probabilities_of
 from medcnn.dataset import CaseTable
 from medcnn.drift import REFERENCE, Sample

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from medcnn.bundle import Bundle, open_bundle, replace_card
+from medcnn.bundle import Bundle, open_bundle
+from medcnn.bundle_writing import replace_card
 from medcnn.errors import DataError
 from medcnn.evaluation import Evaluation
 from medcnn.report.card_section import card_section, with_section

@@ -9,7 +9,8 @@ import numpy as np
 from medcnn.assessment.evaluating import Run, run_model
 from medcnn.assessment.sampling import sample_of_answers
 from medcnn.assessment.truth import read_truth
-from medcnn.bundle import Bundle, derive_bundle, refuse_existing
+from medcnn.bundle import Bundle
+from medcnn.bundle_writing import derive_bundle, refuse_existing
 from medcnn.dataset import CaseTable
 from medcnn.drift import FEWEST, REFERENCE, Sample
 from medcnn.errors import DataError

@@ -13,16 +13,8 @@ import numpy.typing as npt
 from medcnn.assessment import Run
 from medcnn.assessment.answers import Reader
 from medcnn.assessment.truth import read_truth
-from medcnn.bundle import (
-    CARD,
-    INT8_SECTION,
-    AreaChange,
-    Bundle,
-    BundleSpec,
-    Int8Facts,
-    derive_bundle,
-    refuse_existing,
-)
+from medcnn.bundle import CARD, INT8_SECTION, AreaChange, Bundle, BundleSpec, Int8Facts
+from medcnn.bundle_writing import derive_bundle, refuse_existing
 from medcnn.dataset import CaseTable
 from medcnn.errors import DataError
 from medcnn.evaluation import Predictions

@@ -15,8 +15,8 @@ from medcnn.bundle import (
     OperatingPoint,
     TrainingFacts,
     file_sha256,
-    write_bundle,
 )
+from medcnn.bundle_writing import write_bundle
 from medcnn.errors import EngineError, MedcnnError, OutputError
 from medcnn.gate import GateRules
 from medcnn.importing.describing import ImportDescription, read_description

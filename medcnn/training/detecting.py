@@ -10,7 +10,8 @@ import numpy as np
 from safetensors.numpy import save
 
 from medcnn.bands import BandScore
-from medcnn.bundle import CARD, Bundle, BundleSpec, Score, write_bundle
+from medcnn.bundle import CARD, Bundle, BundleSpec, Score
+from medcnn.bundle_writing import write_bundle
 from medcnn.dataset import CaseTable, Looks, content_hashes, data_sha256
 from medcnn.dataset.looks import look_at
 from medcnn.dataset.seen import SEEN, seen_csv

@@ -17,8 +17,8 @@ from medcnn.bundle import (
     NetworkSpec,
     OperatingPoint,
     TrainingFacts,
-    write_bundle,
 )
+from medcnn.bundle_writing import write_bundle
 from medcnn.gate import FeatureModel
 from medcnn.networks import Classifier, export_graph
 from medcnn.planning.recipe import Recipe
