@@ -128,6 +128,38 @@ def test_what_failed_is_told_by_its_result(worker):
         job.result()
 
 
+def test_an_image_on_the_workers_machine_is_fetched_in_steps(phantoms):
+    with Worker(folders=[phantoms], device="cpu") as worker:
+        job = worker.submit_load(phantoms / "vessel.nii").wait()
+        finish(job.fetching())
+        at_once = worker.image(job.result().id)
+    np.testing.assert_array_equal(job.result().ijk(), at_once.ijk())
+    np.testing.assert_allclose(job.result().affine, at_once.affine)
+
+
+def test_a_job_is_cancelled_in_steps_and_says_so(worker):
+    image = finish(worker.uploading(Image(values((24, 20, 16), "f4"), AFFINE)))[0]
+    request = {"image": image, "model": "own/volumes", "method": "occlusion"}
+    job = finish(worker.submitting("classify", **request))[0]
+    finish(job.cancelling())
+    while not job.finished:
+        finish(job.polling())
+    with pytest.raises(WorkerError) as told:
+        job.result()
+    assert told.value.kind == "stopped"
+
+
+def test_a_worker_ends_in_steps_and_is_gone():
+    worker = Worker(device="cpu")
+    pid = worker.pid
+    _, shares, longest = finish(worker.ending())
+    assert not psutil.pid_exists(pid)
+    assert set(shares) <= {None}
+    assert longest < BUSY
+    with pytest.raises(WorkerError, match="is closed"):
+        worker.ready()
+
+
 @pytest.mark.slow
 def test_no_step_of_a_large_volume_takes_long(worker):
     """31 MB up and 31 MB of heatmap down."""
@@ -186,6 +218,18 @@ def test_a_worker_that_is_killed_in_between_is_told():
     assert told.value.kind == "connection"
 
 
+def test_asking_whether_a_worker_is_ready_never_waits():
+    worker, turns = Worker(device="cpu", wait=False), []
+    while not turns or not turns[-1][1]:
+        before = time.monotonic()
+        turns.append((0, worker.ready()))
+        turns[-1] = (time.monotonic() - before, turns[-1][1])
+        time.sleep(0.005)
+    worker.close()
+    assert np.median([seconds for seconds, _ in turns]) < 0.005
+    assert max(seconds for seconds, _ in turns) < 0.5  # other programs compute, too
+
+
 # ------------------------------------------------------------------ strange answers
 
 
@@ -231,6 +275,33 @@ def test_no_answer_is_told_in_time(strange, monkeypatch):
     monkeypatch.setattr(library, "_ANSWER_SECONDS", 0.1)
     with pytest.raises(WorkerError, match="does not answer"):
         finish(strange(b"", wait=True).asking("GET", "/v1/models"))
+
+
+def test_a_file_of_a_job_is_saved_in_steps(strange, tmp_path):
+    content = bytes(values((1 << 21,), "u1"))
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n"
+    client = strange(head.encode() + content)
+    path, shares, _ = finish(client.downloading("1", "report.html", tmp_path / "new"))
+    assert path == tmp_path / "new/report.html"
+    assert path.read_bytes() == content
+    assert len([share for share in shares if share]) > 2
+    assert [each.name for each in path.parent.iterdir()] == ["report.html"]
+
+
+def test_a_file_named_outside_its_folder_is_refused(strange, tmp_path):
+    with pytest.raises(WorkerError, match="outside the folder"):
+        finish(strange(b"").downloading("1", "../report.html", tmp_path / "new"))
+
+
+def test_a_worker_that_hangs_is_told_before_a_minute_is_over(strange, monkeypatch):
+    assert library._JOB_SECONDS < 60
+    monkeypatch.setattr(library, "_JOB_SECONDS", 0.1)
+    facts = {"id": "1", "kind": "plan", "error": None, "state": "running"}
+    client = strange(b"", wait=True)
+    with pytest.raises(WorkerError, match="does not answer"):
+        finish(library.Job(client, facts).polling())
+    with pytest.raises(WorkerError, match="does not answer"):
+        library.Job(client, facts).poll()
 
 
 def test_what_is_no_json_is_no_worker(strange):

@@ -17,7 +17,15 @@ import numpy as np
 import pytest
 from MedCNNLib.client import Worker, WorkerError
 
-__all__ = ["GRIDS", "Adapter", "Contract", "Desk", "Dialogue", "LightStart"]
+__all__ = [
+    "GRIDS",
+    "Adapter",
+    "Contract",
+    "Desk",
+    "Dialogue",
+    "FileOrder",
+    "LightStart",
+]
 
 SHAPE = (6, 5, 4)
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
@@ -72,6 +80,9 @@ class Desk(Protocol):
 
     def has_answer(self) -> bool:
         """Say whether an answer is shown."""
+
+    def probability(self) -> float:
+        """Return the main label's, as it is shown: three digits."""
 
     def worker_pid(self) -> int:
         """Return the worker's process."""
@@ -187,6 +198,48 @@ class Dialogue:
         desk.begin()
         desk.wait()
         assert desk.has_answer()
+
+
+AXES = {
+    "left-handed": np.diag([-0.5, 0.5, 0.5, 1.0]),  # LAS, as many NIfTI files are
+    "turned": _matrix([[0, 0, 1], [1, 0, 0], [0, 1, 0]], (0.5, 0.6, 0.7), (5, -6, 7)),
+    "turned and left-handed": _matrix(
+        [[0, 0, -1], [0, -1, 0], [-1, 0, 0]], (0.5, 0.5, 0.5), (1, 2, 3)
+    ),
+}
+"""Voxel to RAS+ mm of files whose axes run otherwise than a viewer's."""
+
+
+class FileOrder:
+    """A model sees the voxels in the order of the file; a subclass has `desk`."""
+
+    @pytest.mark.parametrize("axes", AXES)
+    def test_the_answer_is_that_of_medcnn_predict_on_the_file(
+        self, desk: Desk, tmp_path: Path, axes: str
+    ) -> None:
+        """vessel-3d was never taught to orient: what is turned gets another answer."""
+        nibabel = pytest.importorskip("nibabel")
+        voxels = np.asarray(nibabel.load(VOLUME).dataobj)
+        asked = {
+            "scan.nii": (voxels, AXES[axes]),
+            "mirrored.nii": (voxels[:, :, ::-1], AXES[axes]),
+        }
+        for name, (array, affine) in asked.items():
+            nibabel.save(nibabel.Nifti1Image(array, affine), tmp_path / name)
+        told, mirrored = _predicted([tmp_path / name for name in asked])
+        assert abs(told - mirrored) > 0.01
+        desk.open(tmp_path / "scan.nii", "vessel-3d")
+        desk.begin()
+        desk.wait()
+        assert desk.probability() == pytest.approx(told, abs=6e-4)
+
+
+def _predicted(paths: list[Path]) -> list[float]:
+    """Return what `medcnn predict` says of files, by vessel-3d."""
+    command = [os.environ["MEDCNN_PYTHON"], "-m", "medcnn", "predict"]
+    command += ["--model", "vessel-3d", "--json", *map(str, paths)]
+    told = subprocess.run(command, capture_output=True, check=False)
+    return [each["probability"] for each in json.loads(told.stdout)["images"]]
 
 
 class LightStart:

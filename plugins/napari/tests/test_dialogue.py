@@ -1,7 +1,7 @@
 """The suite of all viewers about what goes wrong, for napari with a real worker."""
 
 import pytest
-from adapter_contract import Dialogue
+from adapter_contract import Dialogue, FileOrder
 from medcnn_napari.panel import ClassifyPanel
 from medcnn_napari.reader import read
 from napari.layers import Image as ImageLayer
@@ -48,6 +48,9 @@ class Napari:
     def has_answer(self):
         return self.panel.table.rowCount() > 0
 
+    def probability(self):
+        return float(self.panel.table.item(0, 1).text())
+
     def worker_pid(self):
         return self.panel.session.worker().pid
 
@@ -57,5 +60,5 @@ def desk(viewer, session, qtbot):
     return Napari(viewer, session, qtbot)
 
 
-class TestNapari(Dialogue):
+class TestNapari(Dialogue, FileOrder):
     pass

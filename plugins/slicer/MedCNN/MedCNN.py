@@ -19,8 +19,9 @@ from MedCNNLib.findings import add_heatmaps, labels_to_ask
 from MedCNNLib.places import peak_ras
 from MedCNNLib.python_panel import PythonPanel
 from MedCNNLib.samples import register_samples
-from MedCNNLib.session import Session, Steps, Task
+from MedCNNLib.session import Session, Task
 from MedCNNLib.sources import image_of, single_file
+from MedCNNLib.steps import Steps
 from MedCNNLib.train_panel import TrainPanel
 from MedCNNLib.volumes import image_from_node, node_from_image
 from slicer.i18n import tr as _
@@ -89,6 +90,7 @@ class MedCNNWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self._parameterNode = None
         self._guiTag = None
+        self._isError = False
 
     def setup(self) -> None:
         """Build the panel; called once, when the module is first opened."""
@@ -204,16 +206,20 @@ class MedCNNWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def showError(self, words: str) -> None:
         """Say what went wrong and what to do about it; "" takes it away."""
+        self._isError = bool(words)
         self.ui.statusLabel.setText(words)
         self.ui.statusLabel.setStyleSheet("color: #b00020" if words else "")
 
     # ------------------------------------------------------------- events
 
     def onTimer(self) -> None:
-        """Move on what is going on."""
+        """Move on what is going on; take its words away when it is done."""
+        wasBusy = self.isBusy
         self.logic.session.step()
         self.pythonPanel.step()
-        if not self.isBusy:
+        if wasBusy and not self.isBusy and not self._isError:
+            self.showProgress("")
+        if self.logic.session.is_idle and not self.pythonPanel.is_busy:
             self._timer.stop()
         is_moving = self.logic.session.is_moving
         self._timer.setInterval(_MOVE_MS if is_moving else _POLL_MS)
@@ -251,10 +257,6 @@ class MedCNNWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.statusLabel.setStyleSheet("")
         self.ui.statusLabel.setText(words)
 
-    def done(self) -> None:
-        """Take the words of what went on away."""
-        self.showProgress("")
-
 
 class MedCNNLogic(ScriptedLoadableModuleLogic):
     """What the module does, for scripts and for its panel."""
@@ -281,7 +283,7 @@ class MedCNNLogic(ScriptedLoadableModuleLogic):
         Args:
             volume: What is asked about; looked at when the task begins.
             model: A model's id.
-            done: Told the answer, a `Result`.
+            done: Told the answer, a `Result`; may return steps.
             method: How heatmaps are made.
             sendFile: Whether a film's DICOM file is sent rather than its voxels.
         """

@@ -137,11 +137,12 @@ def test_classify_fills_table_scene_and_views(panel, volume, scene):
 
 def test_the_volume_is_sent_with_its_places(panel, volume):
     classified(panel)
-    kind, image, model, choices = panel.worker.asked[-1]
-    assert (kind, model) == ("classify", "vessel-3d")
+    kind, request = panel.worker.asked[-1]
+    image = request.pop("image")
+    assert kind == "classify"
     assert np.allclose(image.affine, GRID)
     assert image.shape == (5, 7, 4)
-    assert choices == {"method": "auto", "labels": ["all"]}
+    assert request == {"model": "vessel-3d", "method": "auto", "labels": ["all"]}
 
 
 def test_a_large_volume_gets_one_heatmap():
@@ -287,7 +288,10 @@ def test_an_evaluation_gives_table_chart_and_report(panel, worker, scene):
     panel.ui.evaluatePath.setCurrentPath("/data/test.csv")
     panel.click("evaluateButton")
     panel.finish()
-    assert panel.worker.asked[-1] == ("evaluate", "/data/test.csv", "vessel-3d")
+    assert panel.worker.asked[-1] == (
+        "evaluate",
+        {"data": "/data/test.csv", "model": "vessel-3d"},
+    )
     row = panel.texts("evaluateTable")[0]
     assert row[:3] == ["aneurysm", "2 / 2", "0.750 (0.500 to 0.900)"]
     chart = scene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
@@ -317,7 +321,10 @@ def test_a_trained_model_is_chosen(panel, worker):
     panel.ui.nameEdit.setText("mine")
     panel.click("trainButton")
     panel.finish()
-    assert panel.worker.asked[-1] == ("train", "/data/train.csv", "mine", {})
+    assert panel.worker.asked[-1] == (
+        "train",
+        {"data": "/data/train.csv", "name": "mine", "settings": {}},
+    )
     assert panel.widget.classifyPanel.model["id"] == "vessel-3d"
 
 
@@ -328,7 +335,7 @@ def test_settings_override_the_plan(panel, worker):
     panel.click("trainButton")
     panel.finish()
     wanted = {"optimiser.epochs": 5, "input.shape": [32, 32], "a.b": "c"}
-    assert panel.worker.asked[-1][3] == wanted
+    assert panel.worker.asked[-1][1]["settings"] == wanted
 
 
 @pytest.mark.parametrize("button", ["planButton", "trainButton"])

@@ -1,6 +1,8 @@
 """The panel on the stand-in with a real worker: what goes wrong, ROC, a training."""
 
 import functools
+import os
+import signal
 import sys
 import time
 import types
@@ -15,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
 
 pytest.importorskip("standin", reason="PySide6 is not installed here")
 
-from adapter_contract import SAMPLES, Dialogue
+from adapter_contract import SAMPLES, VOLUME, Dialogue, FileOrder
 from MedCNNLib.client import Worker
 from MedCNNLib.volumes import node_from_image
 from test_panel import Panel, module  # noqa: F401 - a fixture
@@ -57,7 +59,7 @@ class Slicer:
         return [box.itemText(n) for n in range(box.count())]
 
     def open(self, path, model):
-        self.panel.widget.parameters.inputVolume = read(self.scene, path.name)
+        self.panel.widget.parameters.inputVolume = read(self.scene, path)
         self.choose(model)
 
     def begin(self):
@@ -81,6 +83,9 @@ class Slicer:
     def has_answer(self):
         return self.ui.answerTable.wrapped.rowCount() > 0
 
+    def probability(self):
+        return float(self.panel.texts("answerTable")[0][1])
+
     def worker_pid(self):
         return self.session._worker.pid
 
@@ -92,7 +97,7 @@ def desk(module, scene, real_python, tmp_path):  # noqa: F811
     opened.panel.widget.cleanup()
 
 
-class TestPanel(Dialogue):
+class TestPanel(Dialogue, FileOrder):
     pass
 
 
@@ -223,26 +228,82 @@ def test_a_training_is_cancelled_and_leaves_no_model(desk, tmp_path):
     assert not (tmp_path / "models/never").exists()
 
 
-def test_a_large_volume_never_holds_the_panel(desk, scene):
-    """31 MB up and down; by the processor's clock, as others compute too."""
-    values = np.zeros((256, 256, 120), np.float32)
+class Watch:
+    """How long the event loop was held at most, by the clock and the processor's."""
+
+    def __init__(self):
+        self.turns = []
+
+    def __call__(self, act):
+        before = time.perf_counter(), time.thread_time()
+        act()
+        after = time.perf_counter(), time.thread_time()
+        self.turns.append(tuple(np.subtract(after, before)))
+
+    def longest(self):
+        held, busy = np.max(self.turns, axis=0)
+        print(f"held for at most {held:.3f} s, of the processor {busy:.3f} s")
+        return busy
+
+
+HUGE = (512, 512, 150)
+"""157 MB of 32-bit numbers, up and down."""
+
+
+def test_a_huge_volume_never_holds_the_panel(desk, scene, tmp_path):
+    """Not while it is sent, nor while its heatmap comes, nor at the peak."""
+    nibabel = pytest.importorskip("nibabel")
+    values = np.zeros(HUGE, np.float32)
     values[100:130, 90:150, 40:60] = 255
-    volume = node_from_image(scene, values, np.diag([0.5, 0.5, 1, 1]), name="large")
+    image = nibabel.Nifti1Image(values, np.diag([-0.5, 0.5, 1, 1]))
+    nibabel.save(image, tmp_path / "huge.nii")
+    volume = read(scene, tmp_path / "huge.nii")  # its last axis is turned
     desk.choose("vessel-3d")
     desk.panel.widget.parameters.inputVolume = volume
-    turns, seen = [], set()
-    before = time.perf_counter(), time.thread_time()
-    desk.begin()
-    turns.append((time.perf_counter() - before[0], time.thread_time() - before[1]))
+    watch, seen = Watch(), set()
+    watch(desk.begin)
     while desk.panel.widget.isBusy:
-        before = time.perf_counter(), time.thread_time()
-        desk.panel.widget.onTimer()
-        turns.append((time.perf_counter() - before[0], time.thread_time() - before[1]))
+        watch(desk.panel.widget.onTimer)
         seen.add(desk.words())
         time.sleep(0.005)
-    longest, busiest = (max(each) for each in zip(*turns, strict=True))
-    print(f"longest turn {longest:.3f} s, of the processor {busiest:.3f} s")
     assert {"Sending ...", "Fetching the heatmap ..."} <= seen
-    heat = scene.GetFirstNodeByName("large aneurysm heat")
+    heat = scene.GetFirstNodeByName("scan aneurysm heat")
     assert slicer.vtkSlicerVolumesLogic().CompareVolumeGeometry(volume, heat) == ""
-    assert busiest < 0.2
+    watch(lambda: desk.press("peakButton"))
+    assert watch.longest() < 0.1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_worker_that_hangs_holds_nobody_and_is_ended(desk, monkeypatch):
+    """It is stopped as a debugger would: it lives, and answers no more."""
+    monkeypatch.setattr("MedCNNLib.session._STOP_SECONDS", 0.5)
+    monkeypatch.setattr("MedCNNLib.client._ENDING_SECONDS", 0.5)
+    desk.open(VOLUME, "vessel-3d")
+    desk.begin_long()
+    pid, watch = desk.worker_pid(), Watch()
+    os.kill(pid, signal.SIGSTOP)
+    watch(desk.cancel)
+    while desk.panel.widget.isBusy:
+        watch(desk.panel.widget.onTimer)
+        time.sleep(0.02)
+    assert "does not answer, and is ended" in desk.words()
+    assert watch.longest() < 0.1
+    desk.until(lambda: desk.session.is_idle)
+    assert not Path(f"/proc/{pid}").exists()
+    desk.begin()
+    desk.wait()
+    assert desk.has_answer()
+
+
+def test_asking_and_fetching_hold_nobody(desk, tmp_path):
+    """An evaluation and its report, from the click on the button to the end."""
+    table, _ = write_vessels(tmp_path)
+    desk.choose("vessel-3d")
+    desk.ui.evaluatePath.setCurrentPath(str(table))
+    watch = Watch()
+    watch(lambda: desk.press("evaluateButton"))
+    while desk.panel.widget.isBusy:
+        watch(desk.panel.widget.onTimer)
+        time.sleep(0.005)
+    assert "Open the report" in desk.ui.evaluateLabel.text, desk.words()
+    assert watch.longest() < 0.1

@@ -26,13 +26,13 @@ def worker(real_python):
         yield started
 
 
-def read(scene, name):
-    """Read a file as Slicer's Add Data does."""
+def read(scene, path):
+    """Read a file, or one of the samples by name, as Slicer's Add Data does."""
     node = slicer.vtkMRMLScalarVolumeNode()
     node.SetName("scan")
     scene.AddNode(node)
     storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
-    storage.SetFileName(str(SAMPLES / name))
+    storage.SetFileName(str(SAMPLES / path))
     scene.AddNode(storage)
     node.SetAndObserveStorageNodeID(storage.GetID())
     assert storage.ReadData(node)

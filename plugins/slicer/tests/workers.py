@@ -1,5 +1,7 @@
 """A worker that says what a test wants, with the client's own records."""
 
+from pathlib import Path
+
 import numpy as np
 from MedCNNLib.client import Heatmap, Result, WorkerError
 
@@ -39,7 +41,7 @@ def answer(shape, affine, **changes):
 class FakeJob:
     """A job that ends after so many polls, with a result or an error."""
 
-    id = "job"
+    id, kind = "job", "classify"
 
     def __init__(self, result, *, polls=2, error=None):
         self._result, self._left, self._error = result, polls, error
@@ -65,8 +67,9 @@ class FakeJob:
     def fetching(self):
         yield 0.5
 
-    def cancel(self):
+    def cancelling(self):
         self.cancelled = True
+        yield 1.0
 
     def result(self):
         if self.cancelled:
@@ -95,8 +98,9 @@ class FakeWorker:
             raise self._refuses
         return self._questions > 1
 
-    def close(self):
+    def ending(self):
         self.closed = True
+        yield None
 
     def models(self):
         return MODELS
@@ -116,29 +120,17 @@ class FakeWorker:
         yield 0.5
         return path
 
-    def submitting(self, kind, image, model, **choices):
+    def submitting(self, kind, **request):
         yield None
-        return self.submit_classify(image, model, **choices)
+        self.asked.append((kind, request))
+        return self.jobs.pop(0)
 
     def submit_classify(self, image, model, **choices):
-        self.asked.append(("classify", image, model, choices))
+        self.asked.append(("classify", {"image": image, "model": model, **choices}))
         return self.jobs.pop(0)
 
-    def submit_evaluate(self, data, model):
-        self.asked.append(("evaluate", data, model))
-        return self.jobs.pop(0)
-
-    def submit_plan(self, data, settings):
-        self.asked.append(("plan", data, settings))
-        return self.jobs.pop(0)
-
-    def submit_train(self, data, name, settings):
-        self.asked.append(("train", data, name, settings))
-        return self.jobs.pop(0)
-
-    def download(self, job, name, folder):
-        from pathlib import Path
-
+    def downloading(self, job, name, folder):
+        yield 0.5
         path = Path(folder) / name
         path.write_text("report")
         return path

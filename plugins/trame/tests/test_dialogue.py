@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from adapter_contract import SAMPLES, Dialogue
+from adapter_contract import SAMPLES, Dialogue, FileOrder
 from processes import below, said
 
 WAIT = 90_000
@@ -28,6 +28,9 @@ class Browser:
     def begin(self):
         self.page.click(".classify")
         self.page.wait_for_selector(".busy, .answer, .error-text", timeout=WAIT)
+
+    def probability(self):
+        return float(self.page.inner_text(".answer-probability >> nth=0"))
 
     def begin_long(self):
         self.page.click(".evaluate")
@@ -56,5 +59,5 @@ def desk(viewer, page, tmp_path):
     return Browser(viewer, page, tmp_path)
 
 
-class TestBrowser(Dialogue):
+class TestBrowser(Dialogue, FileOrder):
     pass

@@ -7,7 +7,7 @@ import slicer
 from MedCNNLib.client import Client, Result
 from MedCNNLib.errors import ViewerError
 from MedCNNLib.findings import (
-    add_heatmaps,
+    adding_heatmaps,
     answer_columns,
     heatmaps_of,
     scale_of,
@@ -15,8 +15,9 @@ from MedCNNLib.findings import (
 )
 from MedCNNLib.heat import hide_heat, lay_over, set_opacity, set_threshold
 from MedCNNLib.places import jump_to, peak_ras, segment_from_heat
-from MedCNNLib.session import Steps, Task
+from MedCNNLib.session import Task
 from MedCNNLib.sources import misfit
+from MedCNNLib.steps import Steps
 from MedCNNLib.tables import fill_table
 
 __all__ = ["ClassifyPanel"]
@@ -93,7 +94,6 @@ class ClassifyPanel:
             found["info"] = yield from client.asking("GET", "/v1/info")
 
         def done(_: None) -> None:
-            self._owner.done()
             self.set_models(found["models"])
             self._offer_methods(found["info"])
 
@@ -127,16 +127,17 @@ class ClassifyPanel:
         fill_table(self._ui.answerTable, {})
         self._ui.answerLabel.setText("")
 
-    def _answered(self, volume: slicer.vtkMRMLScalarVolumeNode, result: Result) -> None:
-        """Show an answer: the table, what must be read beside it, the heatmap."""
-        self._owner.done()
+    def _answered(
+        self, volume: slicer.vtkMRMLScalarVolumeNode, result: Result
+    ) -> Steps:
+        """Show an answer: the heatmap, the table, what must be read beside it."""
+        opacity = self._owner.parameters.opacity
+        heats = yield from adding_heatmaps(volume, result, opacity=opacity)
         fill_table(self._ui.answerTable, answer_columns(result))
         self._ui.answerLabel.setText(_words(result, volume.GetName()))
         colour = "color: #b00020" if result.out_of_scope else ""
         self._ui.answerLabel.setStyleSheet(colour)
-        self._volume = volume
-        opacity = self._owner.parameters.opacity
-        self._heats = add_heatmaps(volume, result, opacity=opacity)
+        self._volume, self._heats = volume, heats
         self._offer_heats(result.label)
 
     def _offer_heats(self, label: str) -> None:

@@ -61,7 +61,9 @@ _NPZ = "application/x-npz"
 _ANY_FILE = "application/octet-stream"
 _JSON = "application/json"
 _ANSWER_SECONDS = 120.0
+_JOB_SECONDS = 30.0
 _LONG_POLL_SECONDS = 1.0
+_ENDING_SECONDS = 8.0
 _LAST_WORDS = 2000
 _PIECE = 1 << 20
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -254,14 +256,16 @@ class Job:
         if not self.finished:
             where = f"/v1/jobs/{quote(self.id)}"
             where += f"?wait={wait:.3f}" if wait else ""
-            self.facts = self._client.ask("GET", where)
+            seconds = _JOB_SECONDS + wait
+            self.facts = self._client.ask("GET", where, seconds=seconds)
         return self.facts
 
     def polling(self) -> Steps:
         """As `poll`, in steps that never wait; see `Client.uploading`."""
         if not self.finished:
             where = f"/v1/jobs/{quote(self.id)}"
-            self.facts = yield from self._client.asking("GET", where)
+            asked = self._client.asking("GET", where, seconds=_JOB_SECONDS)
+            self.facts = yield from asked
 
     def fetching(self) -> Steps:
         """Fetch what it found in steps; `result` then has it at once."""
@@ -271,11 +275,23 @@ class Job:
     def cancel(self) -> Facts:
         """Cancel it; it ends as soon as it can."""
         if not self.finished:
-            self.facts = self._client.ask("DELETE", f"/v1/jobs/{quote(self.id)}")
-            if self.state in {"done", "failed"}:  # it ended first, and is forgotten
-                error = {"kind": "stopped", "message": "It was cancelled.", "hint": ""}
-                self.facts = {**self.facts, "state": "cancelled", "error": error}
+            where = f"/v1/jobs/{quote(self.id)}"
+            told = self._client.ask("DELETE", where, seconds=_JOB_SECONDS)
+            self._cancelled(told)
         return self.facts
+
+    def cancelling(self) -> Steps:
+        """As `cancel`, in steps that never wait; see `Client.uploading`."""
+        if not self.finished:
+            where = f"/v1/jobs/{quote(self.id)}"
+            asked = self._client.asking("DELETE", where, seconds=_JOB_SECONDS)
+            self._cancelled((yield from asked))
+
+    def _cancelled(self, facts: Facts) -> None:
+        self.facts = facts
+        if self.state in {"done", "failed"}:  # it ended first, and is forgotten
+            error = {"kind": "stopped", "message": "It was cancelled.", "hint": ""}
+            self.facts = {**self.facts, "state": "cancelled", "error": error}
 
     def wait(
         self,
@@ -351,12 +367,19 @@ class Client:
     # -------------------------------------------------------------- what there is
 
     def info(self) -> Facts:
-        """Return what the worker is and can do.
+        """Return what the worker is and can do; refuse one of another version."""
+        return self._known(self.ask("GET", "/v1/info"))
+
+    def greeting(self) -> Steps:
+        """As `info`, in steps; see `uploading`."""
+        return self._known((yield from self.asking("GET", "/v1/info")))
+
+    def _known(self, facts: Facts) -> Facts:
+        """Keep what a worker says of itself.
 
         Raises:
             WorkerError: If it speaks another version.
         """
-        facts = self.ask("GET", "/v1/info")
         if facts.get("api") != API:
             message = f"The worker speaks version {facts.get('api')} of its interface"
             message += f" (medcnn {facts.get('version')}), this viewer {API}."
@@ -413,10 +436,7 @@ class Client:
 
     def image(self, image_id: str) -> Image:
         """Return an image that the worker keeps."""
-        raw = self.ask_bytes("GET", f"/v1/images/{quote(image_id)}/array")
-        arrays = _arrays(raw)
-        info = json.loads(arrays["info"].tobytes())
-        return Image(arrays["array"], arrays.get("affine"), id=image_id, **info)
+        return _image(_arrays(self.ask_bytes("GET", _array_of(image_id))), image_id)
 
     def forget(self, image_id: str) -> None:
         """Tell the worker that an image is not needed any more."""
@@ -559,19 +579,20 @@ class Client:
         return found
 
     def download(self, job_id: str, name: str, folder: Place) -> Path:
-        """Save a file of an evaluation in a folder; return its path.
+        """Save a file of an evaluation in a folder; return its path."""
+        path = _inside(folder, name)
+        path.write_bytes(self.ask_bytes("GET", _file_of(job_id, name)))
+        return path
 
-        Raises:
-            WorkerError: If there is none of that name.
-        """
-        content = self.ask_bytes("GET", f"/v1/jobs/{quote(job_id)}/files/{quote(name)}")
-        root = Path(folder).resolve()
-        path = (root / name).resolve()
-        if root not in path.parents:
-            message = f"The worker names a file outside the folder: {name}."
-            raise WorkerError(message, "Do not trust this worker.", "internal")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    def downloading(self, job_id: str, name: str, folder: Place) -> Steps:
+        """As `download`, in steps; see `uploading`."""
+        path = _inside(folder, name)
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            yield from self._exchanging("GET", _file_of(job_id, name), into=file)
+            with path.open("wb") as saved:
+                while piece := file.read(_PIECE):
+                    saved.write(piece)
+                    yield 1.0
         return path
 
     def found(self, job: Job) -> Any:
@@ -589,40 +610,66 @@ class Client:
         return _result(facts, _arrays(raw))
 
     def finding(self, job: Job) -> Steps:
-        """As `found`, heatmaps in steps; see `uploading`.
+        """As `found`, images and heatmaps in steps; see `uploading`."""
+        facts = job.facts["result"]
+        if job.kind == "load":
+            where = _array_of(facts["image"]["id"])
+            return _image((yield from self._arrays(where)), facts["image"]["id"])
+        if job.kind != "classify" or not facts["heatmaps"]:
+            return self.found(job)
+        where = f"/v1/jobs/{quote(job.id)}/heatmaps"
+        return _result(facts, (yield from self._arrays(where)))
+
+    def _arrays(self, where: str) -> Steps:
+        """Fetch an .npz in steps; return its arrays.
 
         Raises:
             WorkerError: If what the worker sent is broken.
         """
-        facts = job.facts["result"]
-        if job.kind != "classify" or not facts["heatmaps"]:
-            return self.found(job)
-        where = f"/v1/jobs/{quote(job.id)}/heatmaps"
         with tempfile.TemporaryFile() as file:
             yield from self._exchanging("GET", where, into=file)
             try:
-                arrays = yield from _reading(file)
+                return (yield from _reading(file))
             except (zipfile.BadZipFile, ValueError) as error:
                 message = "What the worker sent is broken."
                 raise WorkerError(message, "Ask again.", "connection") from error
-        return _result(facts, arrays)
 
     # -------------------------------------------------------------- HTTP
 
-    def ask(self, method: str, where: str, body: Facts | None = None) -> Facts:
-        """Ask a route of JSON; return what it answers."""
+    def ask(
+        self,
+        method: str,
+        where: str,
+        body: Facts | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> Facts:
+        """Ask a route of JSON; return what it answers, within so many seconds."""
         sent = None if body is None else json.dumps(body).encode()
-        return _from_json(self.ask_bytes(method, where, sent, _JSON))
+        return _from_json(self.ask_bytes(method, where, sent, seconds=seconds))
 
-    def asking(self, method: str, where: str, body: Facts | None = None) -> Steps:
+    def asking(
+        self,
+        method: str,
+        where: str,
+        body: Facts | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> Steps:
         """As `ask`, in steps; see `uploading`."""
         sent = None if body is None else io.BytesIO(json.dumps(body).encode())
         answer = io.BytesIO()
-        yield from self._exchanging(method, where, sent, into=answer)
+        yield from self._exchanging(method, where, sent, into=answer, seconds=seconds)
         return _from_json(answer.getvalue())
 
     def ask_bytes(
-        self, method: str, where: str, body: Any = None, kind: str = _JSON
+        self,
+        method: str,
+        where: str,
+        body: Any = None,
+        kind: str = _JSON,
+        *,
+        seconds: float | None = None,
     ) -> bytes:
         """Ask any route; return the bytes that it answers.
 
@@ -633,7 +680,7 @@ class Client:
         if body is not None:
             heads["Content-Type"] = kind
             heads["Content-Length"] = str(_length(body))
-        connection = self._connection()
+        connection = self._connection(seconds)
         try:
             status, content = _exchange(connection, method, where, body, heads)
         except (OSError, http.client.HTTPException) as error:
@@ -653,6 +700,8 @@ class Client:
 
     def _posting(self, file: Any, where: str, kind: str) -> Steps:
         """Send a file in steps; return the image's id."""
+        if self._limit is None:
+            yield from self.greeting()
         self._check_size(file)
         answer = io.BytesIO()
         yield from self._exchanging("POST", where, file, kind, into=answer)
@@ -666,6 +715,7 @@ class Client:
         kind: str = _JSON,
         *,
         into: Any,
+        seconds: float | None = None,
     ) -> Steps:
         """As `ask_bytes`, in steps that never wait; the answer goes into a file.
 
@@ -673,7 +723,7 @@ class Client:
             WorkerError: If it refuses, or there is no answer.
         """
         size = 0 if body is None else _length(body)
-        connection = self._connection()
+        connection = self._connection(seconds)
         try:
             connection.putrequest(method, where)
             connection.putheader("Authorization", f"Bearer {self._token}")
@@ -683,7 +733,7 @@ class Client:
             connection.endheaders()
             socket_ = connection.sock
             yield from _sending(socket_, body, size)
-            yield from _until(socket_, _READ)
+            yield from _until(socket_, _READ, seconds)
             with connection.getresponse() as response:
                 yield from _receiving(socket_, response, into)
         except (OSError, http.client.HTTPException) as error:
@@ -712,14 +762,15 @@ class Client:
             hint = "Crop or resample it, or start the worker with --max-upload-gb."
             raise WorkerError(message, hint, "large")
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self, seconds: float | None) -> http.client.HTTPConnection:
         """Return a connection; http.client asks no proxy."""
         host, port = self._url.hostname or "", self._url.port
+        timeout = seconds or _ANSWER_SECONDS
         if self._url.scheme == "https":
             return http.client.HTTPSConnection(
-                host, port, timeout=_ANSWER_SECONDS, context=self._tls
+                host, port, timeout=timeout, context=self._tls
             )
-        return http.client.HTTPConnection(host, port, timeout=_ANSWER_SECONDS)
+        return http.client.HTTPConnection(host, port, timeout=timeout)
 
     def _no_answer(self, error: BaseException) -> WorkerError:
         """Return the error of a worker that does not answer."""
@@ -792,6 +843,7 @@ class Worker(Client):
         self._token = secrets.token_urlsafe(32)
         self._until = time.monotonic() + timeout
         self._timeout = timeout
+        self._greeting: Steps | None = None
         self._folder: str | None = tempfile.mkdtemp(prefix="medcnn-client-")
         # -P: what lies in the current folder is not taken for medcnn
         command = [str(python or sys.executable), "-P", "-m", "medcnn", "worker"]
@@ -836,7 +888,7 @@ class Worker(Client):
             ended = self._ended()
             raise ended
         if self._url.netloc:
-            return True
+            return self._is_greeted()
         line = self._read("stdout").partition("\n")
         if not line[1]:
             if time.monotonic() > self._until:
@@ -850,26 +902,39 @@ class Worker(Client):
             self.close()
             message = f"No worker started, but something that says {line[0][:200]!r}."
             raise WorkerError(message, _INSTALL, "start") from error
-        self.info()
-        return True
+        return self._is_greeted()
+
+    def _is_greeted(self) -> bool:
+        """Say whether its version is known to be this file's, and go on asking."""
+        if self._limit is None:
+            greeting, self._greeting = self._greeting or self.greeting(), None
+            for _ in greeting:
+                self._greeting = greeting
+                break
+        return self._limit is not None
 
     def close(self) -> None:
         """End the worker, and wait until it is gone."""
+        for _ in self.ending():
+            time.sleep(0.01)
+
+    def ending(self) -> Steps:
+        """As `close`, in steps; the first one tells it to end. See `uploading`."""
         super().close()
         process, self._process = getattr(self, "_process", None), None
+        folder, self._folder = self._folder, None
         if process is not None:
             if process.stdin is not None:
                 with contextlib.suppress(OSError):
                     process.stdin.close()
             process.terminate()
-            try:
-                process.wait(8)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+            until = time.monotonic() + _ENDING_SECONDS
+            while process.poll() is None:
+                yield None
+                if time.monotonic() > until:
+                    process.kill()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
@@ -1058,13 +1123,15 @@ def _receiving(
             yield from _until(connection, _READ)
 
 
-def _until(connection: socket.socket, events: int) -> Steps:
+def _until(
+    connection: socket.socket, events: int, seconds: float | None = None
+) -> Steps:
     """Wait for a socket, in steps that do not.
 
     Raises:
         TimeoutError: If it takes too long.
     """
-    until = time.monotonic() + _ANSWER_SECONDS
+    until = time.monotonic() + (seconds or _ANSWER_SECONDS)
     while not _is_ready(connection, events):
         if time.monotonic() > until:
             message = "no answer"
@@ -1100,6 +1167,29 @@ def _opened(path: Place) -> Any:
         raise WorkerError(message, "", "image") from error
 
 
+def _file_of(job_id: str, name: str) -> str:
+    return f"/v1/jobs/{quote(job_id)}/files/{quote(name)}"
+
+
+def _array_of(image_id: str) -> str:
+    return f"/v1/images/{quote(image_id)}/array"
+
+
+def _inside(folder: Place, name: str) -> Path:
+    """Return where a file of the worker's goes; its folder is made.
+
+    Raises:
+        WorkerError: If that is outside the folder.
+    """
+    root = Path(folder).resolve()
+    path = (root / name).resolve()
+    if root not in path.parents:
+        message = f"The worker names a file outside the folder: {name}."
+        raise WorkerError(message, "Do not trust this worker.", "internal")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def _from_json(raw: bytes) -> Facts:
     """Read an answer of JSON.
 
@@ -1112,6 +1202,12 @@ def _from_json(raw: bytes) -> Facts:
         message = "What answers there is no medcnn worker."
         raise WorkerError(message, "Check the address.", "connection") from error
     return answer
+
+
+def _image(arrays: Mapping[str, Any], image_id: str) -> Image:
+    """Return an image that the worker keeps."""
+    info = json.loads(arrays["info"].tobytes())
+    return Image(arrays["array"], arrays.get("affine"), id=image_id, **info)
 
 
 def _result(facts: Facts, arrays: Mapping[str, Any]) -> Result:
@@ -1134,9 +1230,8 @@ def _writing(image: Image, file: Any) -> Steps:
     """As `_write_npz`, in steps; in the order in which memory holds the voxels."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in _members(image).items():
-            is_fortran = array.flags.f_contiguous and not array.flags.c_contiguous
-            straight = np.ascontiguousarray(array.T if is_fortran else array)
-            whole = memoryview(straight.reshape(-1).view(np.uint8).data)
+            steps = array.strides
+            is_fortran = array.ndim > 1 and abs(steps[0]) < abs(steps[-1])
             head = {
                 "descr": np.lib.format.dtype_to_descr(array.dtype),
                 "fortran_order": is_fortran,
@@ -1144,10 +1239,18 @@ def _writing(image: Image, file: Any) -> Steps:
             }
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array_header_1_0(member, head)
-                for start in range(0, len(whole), _PIECE):
-                    member.write(whole[start : start + _PIECE])
-                    yield start / len(whole)
+                for piece, share in _pieces(array.T if is_fortran else array):
+                    member.write(memoryview(piece.reshape(-1).view(np.uint8)))
+                    yield share
     file.seek(0)
+
+
+def _pieces(array: Any) -> Any:
+    """Yield an array part by part along its first axis, and how much is done."""
+    count = len(array)
+    rows = max(1, _PIECE * count // max(1, array.nbytes))
+    for start in range(0, count, rows):
+        yield np.ascontiguousarray(array[start : start + rows]), start / count
 
 
 def _members(image: Image) -> dict[str, Any]:

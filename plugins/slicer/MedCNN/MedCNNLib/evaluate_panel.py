@@ -7,9 +7,10 @@ from typing import Any
 
 import slicer
 
-from MedCNNLib.client import Client, Job
+from MedCNNLib.client import Job
+from MedCNNLib.data_section import DataSection
 from MedCNNLib.findings import add_evaluation, summary
-from MedCNNLib.session import Task
+from MedCNNLib.steps import Steps
 from MedCNNLib.tables import fill_table
 
 __all__ = ["EvaluatePanel"]
@@ -17,7 +18,7 @@ __all__ = ["EvaluatePanel"]
 _REPORT = "report.html"
 
 
-class EvaluatePanel:
+class EvaluatePanel(DataSection):
     """Measure the chosen model on labelled images.
 
     Args:
@@ -26,46 +27,31 @@ class EvaluatePanel:
     """
 
     def __init__(self, ui: Any, owner: Any) -> None:
-        self._ui, self._owner = ui, owner
-        self._client: Client | None = None
+        super().__init__(ui, owner, ui.evaluatePath)
         ui.evaluateButton.connect("clicked(bool)", self._evaluate)
-        ui.evaluatePath.connect("currentPathChanged(QString)", self._path_changed)
         ui.evaluateLabel.setOpenExternalLinks(True)
 
     def refresh(self, *, busy: bool) -> None:
         """Enable what can be done now."""
-        can = (
-            bool(self._ui.evaluatePath.currentPath) and self._owner.classifyPanel.model
-        )
-        self._ui.evaluateButton.setEnabled(bool(can) and not busy)
-
-    def _path_changed(self, *_: Any) -> None:
-        self.refresh(busy=self._owner.isBusy)
+        can = bool(self._data) and bool(self._owner.classifyPanel.model)
+        self._ui.evaluateButton.setEnabled(can and not busy)
 
     def _evaluate(self, *_: Any) -> None:
-        data = self._ui.evaluatePath.currentPath
         model = self._owner.classifyPanel.model["id"]
+        self._ask("Evaluating ...", "evaluate", self._measured, model=model)
 
-        def submit(client: Client) -> Job:
-            self._client = client
-            return client.submit_evaluate(data, model)
-
-        self._owner.run(Task("Evaluating ...", submit, self._measured))
-
-    def _measured(self, job: Job) -> None:
+    def _measured(self, job: Job) -> Steps:
         """Show a finished evaluation: table, ROC charts, and the report's link."""
-        self._owner.done()
         found = job.result()
-        evaluation = found["evaluation"]
-        fill_table(self._ui.evaluateTable, summary(evaluation))
-        _, charts = add_evaluation(slicer.mrmlScene, evaluation)
-        if charts:
-            _show_chart(charts[0])
-        words = [escape(each) for each in evaluation.get("warnings", [])]
+        words = [escape(each) for each in found["evaluation"].get("warnings", [])]
         if _REPORT in found["files"]:
             folder = tempfile.mkdtemp(prefix="medcnn-report-")
-            path = self._client.download(job.id, _REPORT, folder)
+            path = yield from self._client.downloading(job.id, _REPORT, folder)
             words.append(f'<a href="{Path(path).as_uri()}">Open the report</a>')
+        fill_table(self._ui.evaluateTable, summary(found["evaluation"]))
+        _, charts = add_evaluation(slicer.mrmlScene, found["evaluation"])
+        if charts:
+            _show_chart(charts[0])
         self._ui.evaluateLabel.setText("<br>".join(words))
 
 

@@ -8,12 +8,16 @@ import slicer
 
 from MedCNNLib.charts import roc_chart, table_node
 from MedCNNLib.client import Heatmap, Result
+from MedCNNLib.errors import ViewerError
+from MedCNNLib.file_order import as_in_volume
 from MedCNNLib.heat import Scale, lay_over, show_as_heat
-from MedCNNLib.volumes import image_from_node, node_from_image
+from MedCNNLib.steps import Steps, finish
+from MedCNNLib.volumes import adding_node, image_from_node
 
 __all__ = [
     "add_evaluation",
     "add_heatmaps",
+    "adding_heatmaps",
     "answer_columns",
     "heatmaps_of",
     "labels_to_ask",
@@ -62,12 +66,19 @@ def add_heatmaps(
     Returns:
         The heatmaps' nodes by label.
     """
-    scene = node.GetScene()
-    name = f"{node.GetName()} {result.model}"
-    table_node(scene, name, answer_columns(result))
+    return finish(adding_heatmaps(node, result, opacity=opacity))
+
+
+def adding_heatmaps(
+    node: slicer.vtkMRMLVolumeNode, result: Result, *, opacity: float
+) -> Steps:
+    """As `add_heatmaps`, in steps of milliseconds."""
     nodes = {}
     for label, heat in result.heatmaps.items():
-        nodes[label] = _add_heatmap(node, heat, f"{node.GetName()} {label} heat")
+        name = f"{_still_there(node)} {label} heat"
+        nodes[label] = yield from _adding_heatmap(node, heat, name)
+    name = f"{_still_there(node)} {result.model}"
+    table_node(node.GetScene(), name, answer_columns(result))
     if nodes:
         lay_over(
             node, nodes.get(result.label, next(iter(nodes.values()))), opacity=opacity
@@ -146,15 +157,28 @@ def _estimate(found: dict[str, Any] | None) -> str:
     return f"{found['value']:.3f} ({low:.3f} to {high:.3f})"
 
 
-def _add_heatmap(
-    node: slicer.vtkMRMLVolumeNode, heat: Heatmap, name: str
-) -> slicer.vtkMRMLScalarVolumeNode:
+def _still_there(node: slicer.vtkMRMLVolumeNode) -> str:
+    """Return a volume's name.
+
+    Raises:
+        ViewerError: If it was removed from its scene meanwhile.
+    """
+    if node.GetScene() is None:
+        msg = f"{node.GetName()} was removed while it was classified."
+        raise ViewerError(msg, hint="Load it again, and classify it.")
+    return node.GetName()
+
+
+def _adding_heatmap(node: slicer.vtkMRMLVolumeNode, heat: Heatmap, name: str) -> Steps:
     """Add a heatmap on its image's grid, and its colours."""
     image = image_from_node(node)
     array = np.asarray(heat.ijk(), np.float32)
     is_own_grid = array.shape == image.array.shape or heat.affine is None
     affine = image.affine if is_own_grid else heat.affine
-    added = node_from_image(node.GetScene(), array, affine, like=node, name=name)
+    if is_own_grid:
+        array = as_in_volume(array, heat.affine, image)
+    scene = node.GetScene()
+    added = yield from adding_node(scene, array, affine, like=node, name=name)
     low, high = heat.window
     added.SetDescription(f"{heat.label}: {heat.window_words}")
     for key, value in ((_LABEL, heat.label), (_LOW, low), (_HIGH, high)):

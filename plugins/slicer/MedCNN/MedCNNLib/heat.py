@@ -78,15 +78,14 @@ def show_as_heat(
         legend: Whether slice views show one.
     """
     scene = heat.GetScene()
-    display = heat.GetDisplayNode()
-    if display is None:
-        display = slicer.vtkMRMLScalarVolumeDisplayNode()
+    display = heat.GetDisplayNode() or slicer.vtkMRMLScalarVolumeDisplayNode()
+    display.SetAutoWindowLevel(False)  # before it sees the voxels: it would count all
+    display.SetWindowLevelMinMax(scale.low, scale.high)
+    display.SetInterpolate(True)
+    if heat.GetDisplayNode() is None:
         scene.AddNode(display)
         heat.SetAndObserveDisplayNodeID(display.GetID())
     display.SetAndObserveColorNodeID(colour_table(scene).GetID())
-    display.SetInterpolate(True)
-    display.SetAutoWindowLevel(False)
-    display.SetWindowLevelMinMax(scale.low, scale.high)
     set_threshold(heat, scale.shown_from)
     if legend:
         _legend(display, scale)

@@ -90,7 +90,6 @@ class PythonPanel:
             python = python_in(self._making.folder)
             self._making = None
             self._ui.pythonPath.setCurrentPath(str(python))
-            self._owner.done()
             self._ui.pythonLabel.setText("Made, and chosen. Press Refresh above.")
 
     def stop(self) -> None:

@@ -7,20 +7,28 @@ and again. Images and heatmaps travel in pieces, so that large ones hold nobody 
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from inspect import isgenerator
 from typing import Any
 
 from MedCNNLib.client import Client, Job, Worker, WorkerError
 from MedCNNLib.errors import ViewerError
+from MedCNNLib.steps import Steps
 
-__all__ = ["Session", "Steps", "Task"]
+__all__ = ["Session", "Task"]
 
 _GONE = {"connection", "start"}
 _STEP_SECONDS = 0.05
+_STOP_SECONDS = 10.0
+"""For a worker to say that it has stopped a job; then it is ended."""
 
-Steps = Generator[float | None, None, Any]
-"""What is done piece by piece: see `Client.uploading`."""
+_FETCHING = {
+    "load": "Fetching the image ...",
+    "classify": "Fetching the heatmap ...",
+    "evaluate": "Fetching the report ...",
+    "plan": "Fetching the plan ...",
+    "train": "Asking which models there are ...",
+}
 
 
 class Task:
@@ -30,14 +38,15 @@ class Task:
         words: What it is, for the panel.
         submit: Hands it to the worker; gives its job, or None if it is done at once, or
             steps at whose end there is one of these.
-        done: Takes the job, finished without an error; None if there was none.
+        done: Takes the job, finished without an error; None if there was none. What is
+            long may be returned as steps, too.
     """
 
     def __init__(
         self,
         words: str,
         submit: Callable[[Client], Job | Steps | None],
-        done: Callable[[Job | None], None],
+        done: Callable[[Job | None], Steps | None],
     ) -> None:
         self.words, self.submit, self.done = words, submit, done
 
@@ -62,11 +71,17 @@ class Session:
         self._job: Job | None = None
         self._course: Steps | None = None
         self._share: float | None = None
+        self._leaving: list[Steps] = []
 
     @property
     def is_busy(self) -> bool:
-        """Whether `step` is to be called again."""
+        """Whether there is a task; no other is taken meanwhile."""
         return self._task is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether `step` need not be called again: no task, and no worker that ends."""
+        return self._task is None and not self._leaving
 
     @property
     def is_moving(self) -> bool:
@@ -79,7 +94,7 @@ class Session:
         if self._task is None:
             return ""
         if self._share is not None:
-            return "Sending ..." if self._job is None else "Fetching the heatmap ..."
+            return "Sending ..." if self._job is None else _FETCHING[self._job.kind]
         if self._job is None:
             return "Starting the worker ..."
         return self._job.progress[2] or self._task.words
@@ -100,7 +115,7 @@ class Session:
         options = {"python": python or None, "folders": tuple(f for f in folders if f)}
         if options != self._options:
             self._options = options
-            self.close()
+            self._let_go()
 
     def run(self, task: Task) -> bool:
         """Begin a task; say whether it was taken: one at a time.
@@ -114,13 +129,14 @@ class Session:
 
     def step(self) -> None:
         """Move on what is going on; never wait."""
+        self._leaving = [each for each in self._leaving if _goes_on(each)]
         if self._task is None:
             return
         try:
-            self._move_on(self._task)
+            self._move_on()
         except WorkerError as error:
             if error.kind in _GONE:
-                self.close()
+                self._let_go()
             self._forget()
             if error.kind == "stopped":
                 self._failed("Stopped.")
@@ -143,28 +159,34 @@ class Session:
             if was_busy:
                 self._failed("Stopped.")
             return
-        try:
-            self._job.cancel()
-        except WorkerError as error:
-            self._forget()
-            self.close()
-            self._failed(str(error))
+        if self._course is not None:
+            self._course.close()
+        self._course = self._stopping(self._job)
 
     def drop(self) -> None:
         """Stop what is going on, and forget it: nobody is told how it ended."""
         if self._job is not None:
             with contextlib.suppress(WorkerError):
-                self._job.cancel()
+                _tell(self._job.cancelling())
         self._forget()
 
     def close(self) -> None:
-        """End the worker and whatever it does."""
+        """End the worker and whatever it does; wait until it is gone."""
+        self._let_go()
+        while self._leaving:
+            time.sleep(0.01)
+            self._leaving = [each for each in self._leaving if _goes_on(each)]
+
+    def _let_go(self) -> None:
+        """Tell the worker to end; `step` sees to it that it does."""
         self._forget()
         worker, self._worker = self._worker, None
         if worker is not None:
-            worker.close()
+            ending = worker.ending()
+            if _goes_on(ending):
+                self._leaving.append(ending)
 
-    def _move_on(self, task: Task) -> None:
+    def _move_on(self) -> None:
         """Take pieces of the course until its time is up or the worker's turn comes."""
         until = time.monotonic() + _STEP_SECONDS
         try:
@@ -173,12 +195,11 @@ class Session:
                 if share is None:
                     return
                 self._share = share
-        except StopIteration as end:
+        except StopIteration:
             self._forget()
-            task.done(end.value)
 
     def _course_of(self, task: Task) -> Steps:
-        """Start the worker, hand the task over, wait for its job, fetch what it found.
+        """Start the worker, hand the task over, wait for its job, show what it found.
 
         Yields:
             How much of an image or heatmap was moved, or None to be asked again later.
@@ -189,19 +210,64 @@ class Session:
             yield None
         made = task.submit(self._worker)
         job = (yield from made) if isgenerator(made) else made
+        if job is not None:
+            yield from self._waiting(job)
+        shown = task.done(job)
+        if isgenerator(shown):
+            yield from shown
+
+    def _waiting(self, job: Job) -> Steps:
+        """Wait for a job, and fetch what it found; raises what it failed of."""
         self._job, self._share = job, None
-        if job is None:
-            return None
         while not job.finished:
             yield None
             yield from job.polling()
             self._share = None
         yield from job.fetching()
-        job.result()  # raises what it failed of
-        return job
+        job.result()
+
+    def _stopping(self, job: Job) -> Steps:
+        """Have the worker stop a job; one that does not say so in time is ended.
+
+        Raises:
+            WorkerError: In any case: that it is stopped, or that nobody answers.
+        """
+        until = time.monotonic() + _STOP_SECONDS
+        for share in self._course_of_stop(job):
+            if time.monotonic() > until:
+                msg = "The worker does not answer, and is ended."
+                raise WorkerError(msg, "Press it again: another is started.", "start")
+            yield share
+        stopped = WorkerError("Stopped.", "", "stopped")
+        raise stopped
+
+    @staticmethod
+    def _course_of_stop(job: Job) -> Steps:
+        """Cancel a job, and wait until it has ended."""
+        yield from job.cancelling()
+        while not job.finished:
+            yield None
+            yield from job.polling()
 
     def _forget(self) -> None:
         course, self._course = self._course, None
         if course is not None:
             course.close()
         self._task = self._job = self._share = None
+
+
+def _goes_on(steps: Steps) -> bool:
+    """Take a step; say whether there are more."""
+    try:
+        next(steps)
+    except StopIteration:
+        return False
+    return True
+
+
+def _tell(steps: Steps) -> None:
+    """Take steps until a question is sent; nobody waits for the answer."""
+    for share in steps:
+        if share is None:
+            break
+    steps.close()

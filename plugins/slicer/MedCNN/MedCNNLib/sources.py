@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 
 from MedCNNLib.client import Image
+from MedCNNLib.file_order import as_in_file
 from MedCNNLib.volumes import VolumeImage, image_from_node
 
 __all__ = ["dicom_facts", "dicom_files", "image_of", "misfit", "single_file"]
@@ -72,12 +73,12 @@ def single_file(node: slicer.vtkMRMLVolumeNode) -> Path | None:
 
 
 def image_of(node: slicer.vtkMRMLVolumeNode | None) -> Image:
-    """Return a volume as the worker takes it.
+    """Return a volume as the worker takes it, its voxels in the order of their file.
 
     Raises:
         ViewerError: As `image_from_node` says.
     """
-    image: VolumeImage = image_from_node(node)
+    image: VolumeImage = as_in_file(node, image_from_node(node))
     modality, facts = dicom_facts(node)
     unit = image.unit or ("HU" if modality == "CT" else None)
     return Image(

@@ -3,15 +3,16 @@
 import json
 from typing import Any
 
-from MedCNNLib.client import Client, Job
+from MedCNNLib.client import Job
+from MedCNNLib.data_section import DataSection
 from MedCNNLib.errors import ViewerError
-from MedCNNLib.session import Task
+from MedCNNLib.steps import Steps
 from MedCNNLib.tables import fill_table
 
 __all__ = ["TrainPanel", "settings_of"]
 
 
-class TrainPanel:
+class TrainPanel(DataSection):
     """Plan and train a model, which then can be chosen.
 
     Args:
@@ -20,34 +21,23 @@ class TrainPanel:
     """
 
     def __init__(self, ui: Any, owner: Any) -> None:
-        self._ui, self._owner = ui, owner
-        self._client: Client | None = None
+        super().__init__(ui, owner, ui.trainPath)
         ui.planButton.connect("clicked(bool)", self._plan)
         ui.trainButton.connect("clicked(bool)", self._train)
-        ui.trainPath.connect("currentPathChanged(QString)", self._path_changed)
 
     def refresh(self, *, busy: bool) -> None:
         """Enable what can be done now."""
-        can = bool(self._ui.trainPath.currentPath) and not busy
+        can = bool(self._data) and not busy
         self._ui.planButton.setEnabled(can)
         self._ui.trainButton.setEnabled(can and bool(self._ui.nameEdit.text))
 
-    def _path_changed(self, *_: Any) -> None:
-        self.refresh(busy=self._owner.isBusy)
-
     def _plan(self, *_: Any) -> None:
-        data, settings = self._ui.trainPath.currentPath, self._settings()
-        if settings is None:
-            return
-        task = Task(
-            "Reading the data ...",
-            lambda client: client.submit_plan(data, settings=settings),
-            self._planned,
-        )
-        self._owner.run(task)
+        settings = self._settings()
+        if settings is not None:
+            words = "Reading the data ..."
+            self._ask(words, "plan", self._planned, settings=settings)
 
     def _planned(self, job: Job) -> None:
-        self._owner.done()
         found = job.result()
         decisions = found["decisions"]
         columns = {
@@ -60,22 +50,16 @@ class TrainPanel:
         self._ui.planLabel.setText(f"{found['words']} {estimate}".strip())
 
     def _train(self, *_: Any) -> None:
-        data, name = self._ui.trainPath.currentPath, self._ui.nameEdit.text
-        settings = self._settings()
-        if settings is None:
-            return
+        settings, name = self._settings(), self._ui.nameEdit.text
+        if settings is not None:
+            request = {"name": name, "settings": settings}
+            self._ask("Training ...", "train", self._trained, **request)
 
-        def submit(client: Client) -> Job:
-            self._client = client
-            return client.submit_train(data, name, settings=settings)
-
-        self._owner.run(Task("Training ...", submit, self._trained))
-
-    def _trained(self, job: Job) -> None:
+    def _trained(self, job: Job) -> Steps:
         """Offer the new model, chosen."""
-        self._owner.done()
         model = job.result()
-        self._owner.classifyPanel.set_models(self._client.models(), model["id"])
+        told = yield from self._client.asking("GET", "/v1/models")
+        self._owner.classifyPanel.set_models(told["models"], model["id"])
         self._ui.planLabel.setText(f"{model['id']} is trained, and chosen above.")
 
     def _settings(self) -> dict[str, Any] | None:

@@ -13,14 +13,23 @@ import vtk
 from vtk.util import numpy_support
 
 from MedCNNLib.errors import ViewerError
+from MedCNNLib.steps import Steps, finish
 
-__all__ = ["MOST_VOXELS", "VolumeImage", "image_from_node", "node_from_image"]
+__all__ = [
+    "MOST_VOXELS",
+    "VolumeImage",
+    "adding_node",
+    "image_from_node",
+    "node_from_image",
+    "same_places",
+]
 
 MOST_VOXELS = 2**29
 """Of a volume that is sent to a worker: 2 GiB of 32-bit numbers."""
 
 _HOUNSFIELD = "[hnsf'U]"  # UCUM
 _SAME_PLACE_MM = 1e-4
+_PIECE = 1 << 22
 _SEVERAL = (
     "Colour: make grey values with the module Vector to Scalar Volume. Several time "
     "points or directions: choose one as a volume of its own."
@@ -94,12 +103,28 @@ def node_from_image(
     Raises:
         ViewerError: If the array is not (I, J, K).
     """
+    return finish(adding_node(scene, array, affine, name=name, like=like))
+
+
+def adding_node(
+    scene: slicer.vtkMRMLScene,
+    array: np.ndarray,
+    affine: np.ndarray,
+    *,
+    name: str,
+    like: slicer.vtkMRMLVolumeNode | None = None,
+) -> Steps:
+    """As `node_from_image`, in steps of milliseconds; the last one adds the node.
+
+    Raises:
+        ViewerError: If the array is not (I, J, K).
+    """
     if array.ndim != 3 or 0 in array.shape:
         msg = f"A volume has shape (I, J, K), got {array.shape}."
         raise ViewerError(msg)
     node = slicer.vtkMRMLScalarVolumeNode()
     node.SetName(scene.GenerateUniqueName(name))
-    node.SetAndObserveImageData(_image_data(array))
+    node.SetAndObserveImageData((yield from _filling(array)))
     scene.AddNode(node)
     if like is None:
         node.SetIJKToRASMatrix(_vtk_matrix(affine))
@@ -115,7 +140,7 @@ def _below_transform(
     """Return voxel to the space that lies under the transforms of `like`, (4, 4)."""
     to_node, world = _matrix(like), _world(like, like.GetName())
     own = like.GetImageData().GetDimensions() if like.GetImageData() else ()
-    if shape == tuple(own) and _same_places(affine, world, shape):
+    if shape == tuple(own) and same_places(affine, world, shape):
         return to_node
     return to_node @ np.linalg.inv(world) @ affine
 
@@ -162,18 +187,25 @@ def _unit(node: slicer.vtkMRMLVolumeNode) -> str:
     return "HU" if coded.GetCodeValue() == _HOUNSFIELD else ""
 
 
-def _same_places(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:
+def same_places(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:
     """Return whether the grid's corners are at the same places by both matrices."""
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
     corners = np.vstack([corners, np.ones(corners.shape[1])])
     return bool(np.abs((a - b) @ corners).max() < _SAME_PLACE_MM)
 
 
-def _image_data(array: np.ndarray) -> vtk.vtkImageData:
-    """Return VTK's image of (I, J, K) values, which owns its voxels."""
-    kji = np.ascontiguousarray(array.transpose(2, 1, 0))
-    scalars = numpy_support.numpy_to_vtk(kji.ravel(), deep=True)
+def _filling(array: np.ndarray) -> Steps:
+    """Make VTK's image of (I, J, K) values, which owns its voxels."""
+    kji = array.transpose(2, 1, 0)
+    kind = numpy_support.get_vtk_array_type(array.dtype.newbyteorder("="))
+    scalars = numpy_support.create_vtk_array(kind)
+    scalars.SetNumberOfTuples(array.size)
     scalars.SetName("ImageScalars")
+    filled = numpy_support.vtk_to_numpy(scalars).reshape(kji.shape)
+    rows = max(1, _PIECE * len(kji) // max(1, kji.nbytes))
+    for start in range(0, len(kji), rows):
+        filled[start : start + rows] = kji[start : start + rows]
+        yield start / len(kji)
     data = vtk.vtkImageData()
     data.SetDimensions(*array.shape)
     data.GetPointData().SetScalars(scalars)
