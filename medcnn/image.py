@@ -49,6 +49,8 @@ class Image:
         source: Where it came from.
         full_shape: (I, J, K) as stored, where it was read at less detail; None where
             `array` holds all of it.
+        part: Which image of its file or series it is, from 1; None where there is but
+            one.
 
     Raises:
         GeometryError: If `array` is not (C, I, J, K), or another part's shape differs.
@@ -65,6 +67,7 @@ class Image:
     padding: npt.NDArray[np.bool_] | None = None
     source: Path | None = None
     full_shape: tuple[int, int, int] | None = None
+    part: int | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4 or 0 in self.array.shape:

@@ -148,8 +148,9 @@ def test_what_is_sent_is_screened_and_the_peer_gets_results(
     assert len(reports) == len(sources)
     assert {r.PatientID for r in reports} == {"p0", "p1", "p2"}
     assert {entry.state for entry in spool.entries()} == {State.DONE}
-    alone = explained(models[2], paths[0], kinds=["sr"]).results["sr", ""].dataset
-    assert str(alone.SOPInstanceUID) in {str(r.SOPInstanceUID) for r in reports}
+    pictures = {str(one.SOPInstanceUID) for one in kept if one.Modality != "SR"}
+    alone = explained(models[2], paths[0], kinds=["sc"]).results["sc", "abnormal"]
+    assert str(alone.dataset.SOPInstanceUID) in pictures
 
 
 def test_what_was_acknowledged_is_on_disk_as_it_was_sent(tool, tmp_path):

@@ -15,7 +15,7 @@ Bytes = npt.NDArray[np.uint8]
 
 BANNER = "RESEARCH USE - NOT FOR DIAGNOSIS"
 
-_LONGEST_SIDE = 1600
+_LONGEST_SIDE, _LEAST_COLUMNS = 1600, 120
 _AMBER, _BLACK = (255, 191, 0), (0, 0, 0)
 _SOURCE_IMAGE = ("121322", "DCM", "Source image for image processing operation")
 
@@ -63,6 +63,7 @@ def with_banner(picture: Bytes) -> Bytes:
     Args:
         picture: RGB, (rows, columns, 3).
     """
+    picture = _wide_enough(picture)
     columns = picture.shape[1]
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 1.0
     (width, height), below = cv2.getTextSize(BANNER, font, scale, 2)
@@ -75,6 +76,13 @@ def with_banner(picture: Bytes) -> Bytes:
     place = ((columns - width) // 2, rows - below - round(3 * scale))
     cv2.putText(banner, BANNER, place, font, scale, _BLACK, thick, cv2.LINE_AA)
     return np.vstack([banner, picture])
+
+
+def _wide_enough(picture: Bytes) -> Bytes:
+    """Return a picture with black beside it, if a banner would be too small to read."""
+    missing = max(0, _LEAST_COLUMNS - picture.shape[1])
+    sides = (missing // 2, missing - missing // 2)
+    return np.pad(picture, ((0, 0), sides, (0, 0))) if missing else picture
 
 
 def _bounded(picture: Bytes) -> Bytes:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -87,13 +88,18 @@ class Case:
     model: ModelFacts
     codes: Codes = field(default_factory=Codes)
 
-    @property
+    @cached_property
     def seed(self) -> str:
-        """What every identifier of the results follows from: input and model."""
+        """What every identifier of the results follows from: input and model.
+
+        The input is the source's names for itself, its pixels, and what of its header
+        is repeated: a sender that changes an object under its old name, or a result
+        that tells whose it is beside one that does not, must not share a name.
+        """
         facts = (self.model.name, self.model.version, self.model.settings_sha256)
         places = (f"{plane.sop_uid} {plane.frame}" for plane in self.source.planes)
-        codes = self.codes.model_dump_json()
-        return derived_uid(_FORM, *facts, self.model.weights_sha256, codes, *places)
+        inside = (self.codes.model_dump_json(), _digest(self.image, self.source))
+        return derived_uid(_FORM, *facts, self.model.weights_sha256, *inside, *places)
 
     def map_of(self, label: str) -> Mapped | None:
         """Return the map of a label, if it was made."""
@@ -108,3 +114,14 @@ class Case:
             return Band.FLAG
         is_near = probability >= self.model.review[label]
         return Band.REVIEW if is_near else Band.NO_FLAG
+
+
+def _digest(image: Image, source: Source) -> str:
+    """Return a checksum of an image's values and of its source's clean headers."""
+    values = np.ascontiguousarray(image.array)
+    digest = hashlib.sha256(f"{values.dtype.str} {values.shape}".encode())
+    digest.update(values)
+    for header in source.headers:
+        words = "\n".join(f"{element.tag} {element.value}" for element in header)
+        digest.update(words.encode(errors="surrogatepass"))
+    return digest.hexdigest()

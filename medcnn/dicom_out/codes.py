@@ -4,6 +4,7 @@ Labels without a code of their own get one of the private scheme 99MEDCNN, whose
 is the label itself: nothing is guessed to mean a disease.
 """
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,8 @@ __all__ = ["PRIVATE_SCHEME", "Code", "Codes", "LabelCodes", "read_codes"]
 
 PRIVATE_SCHEME = "99MEDCNN"
 
-_Short = Annotated[str, StringConstraints(min_length=1, max_length=16)]
+_LONGEST_VALUE = 16
+_Short = Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_VALUE)]
 _Long = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -74,11 +76,20 @@ class Codes(_Record):
 def private(value: str, meaning: str) -> Code:
     """Return a code of the scheme that is medcnn's own.
 
+    What a code value cannot hold becomes a checksum, so that labels which begin alike,
+    or are written in other letters, have codes of their own.
+
     Examples:
         >>> private("Mass, left", "Mass, left").value
         'mass-left'
     """
-    plain = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:16] or "label"
+    plain = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")
+    if not 0 < len(plain) <= _LONGEST_VALUE or not value.isascii():
+        plain = (
+            (plain[:9] or "label")
+            + "-"
+            + hashlib.sha256(value.encode()).hexdigest()[:6]
+        )
     words = re.sub(r"[\x00-\x1f\\]+", " ", meaning).strip()[:64] or "label"
     return Code(value=plain, scheme=PRIVATE_SCHEME, meaning=words)
 

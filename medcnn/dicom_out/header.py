@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -14,8 +15,7 @@ __all__ = ["clean_header", "decimal"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]+")
 _LONGEST = {"PatientID": 64, "AccessionNumber": 16, "StudyID": 16}
-_DATE = re.compile(r"\d{8}")
-_TIME = re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
 _SEXES = frozenset("MFO")
 
 
@@ -67,9 +67,9 @@ def clean_header(
 def _add_dates(clean: Dataset, dataset: Dataset) -> None:
     """Copy dates and times; what is none is left empty."""
     for kind in ("Study", "Series", "Acquisition", "Content"):
-        for what, pattern in (("Date", _DATE), ("Time", _TIME)):
-            value = text(dataset, kind + what)
-            setattr(clean, kind + what, value if pattern.fullmatch(value) else "")
+        setattr(clean, f"{kind}Date", _date(dataset, f"{kind}Date"))
+        time = text(dataset, f"{kind}Time")
+        setattr(clean, f"{kind}Time", time if _TIME.fullmatch(time) else "")
 
 
 def _add_places(clean: Dataset, record: FileRecord) -> None:
@@ -131,8 +131,13 @@ def _name(dataset: Dataset, keyword: str) -> str:
 
 
 def _date(dataset: Dataset, keyword: str) -> str:
+    """Return a date; "" if there was no such day, such as 00000000 for not known."""
     value = text(dataset, keyword)
-    return value if _DATE.fullmatch(value) else ""
+    try:
+        is_date = len(value) == 8 and bool(datetime.strptime(value, "%Y%m%d"))  # noqa: DTZ007
+    except ValueError:
+        is_date = False
+    return value if is_date else ""
 
 
 def _sex(dataset: Dataset, keyword: str) -> str:

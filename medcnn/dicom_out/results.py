@@ -66,7 +66,7 @@ def results_of(
             continue
         if kind == "sr":
             series_uid = derived_uid(case.seed, "series", kind)
-            sop_uid = derived_uid(case.seed, "object", kind)
+            sop_uid = derived_uid(case.seed, "object", kind, *_maps_of(case))
             with _careful():
                 report = structured_report(case, series_uid, sop_uid)
             yield _finished(case, kind, "", report)
@@ -103,6 +103,12 @@ def _make(
     )
     with _careful():
         return _MAKERS[kind](case, mapped, series_uid, sop_uid, number)
+
+
+def _maps_of(case: Case) -> Iterator[str]:
+    """Yield what tells a report with regions of some maps from one with others."""
+    for mapped in case.maps:
+        yield from (mapped.heatmap.label, mapped.heatmap.method, mapped.heatmap.layer)
 
 
 @contextmanager

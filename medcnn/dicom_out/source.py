@@ -4,13 +4,12 @@ A result copies nothing else from them: no preamble, no private element, no free
 Whose they are is copied only when asked for.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
 from medcnn.dicom_out.header import clean_header
 from medcnn.errors import DataError, ReadError
@@ -26,6 +25,10 @@ from medcnn.io.parts import chosen
 from medcnn.io.unpacked import Unpacked, unpacked
 
 __all__ = ["Source", "SourcePlane", "read_source"]
+
+_UID, _LONGEST_UID = re.compile(r"\d+(\.\d+)*", re.ASCII), 64
+"""PS3.5 9.1, but for zeros in front of a component: some senders write them, and a
+result refers to its source by the very name that the archive has."""
 
 _NOT_DICOM = "Use --format png or nifti for images that are no DICOM."
 
@@ -103,7 +106,8 @@ def read_source(
     what = "its headers cannot be taken over"
     with unpacked() as files, quiet(), broken_as_decode_error(path, what):
         records = _records_of(path, image, files, options)
-        part = chosen(Volumes(records, path, options).parts, options.part, path)
+        parts = Volumes(records, path, options).parts
+        part = chosen(parts, image.part or options.part, path)
         used = sorted({plane.file for plane in part.planes})
         read = {at: parse(Path(records[at].path), header_only=True)[0] for at in used}
         headers = {
@@ -130,12 +134,21 @@ def _records_of(
     Raises:
         ReadError: If they are not there any more.
     """
-    sop_uid = image.identity.sop_uid
     for group in group_records(_records(path, image, files, options)):
-        if not sop_uid or any(r.identity.sop_uid == sop_uid for r in group.records):
+        if _may_be_of(group.records, image):
             return list(group.records)
     msg = "its DICOM files are not there any more."
     raise ReadError(msg, path=path)
+
+
+def _may_be_of(records: Sequence[FileRecord], image: Image) -> bool:
+    """Say whether files that are read together make an image."""
+    sop_uid = image.identity.sop_uid
+    if sop_uid:
+        return any(record.identity.sop_uid == sop_uid for record in records)
+    # it is of several files, or its only one has no name
+    is_alone = len(records) == 1 and bool(records[0].identity.sop_uid)
+    return not is_alone and records[0].modality == (image.modality or "")
 
 
 def _records(
@@ -182,8 +195,7 @@ def _check_uids(header: Dataset, path: Path) -> None:
         DataError: If a UID is absent or none.
     """
     for keyword in _UIDS:
-        # pydicom would print what is none, which may be anything
-        value = UID(str(header.get(keyword) or ""), validation_mode=IGNORE)
-        if not value.is_valid:
+        value = str(header.get(keyword) or "")
+        if len(value) > _LONGEST_UID or not _UID.fullmatch(value):
             msg = f"{path}: its {keyword} is no UID, so that no result can refer to it"
             raise DataError(msg, hint="Ask the sender for a conformant file.")

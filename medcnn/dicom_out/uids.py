@@ -46,6 +46,7 @@ def with_derived_uids(dataset: Dataset, known: frozenset[str], seed: str) -> Non
         value = element.value  # type: ignore[attr-defined]
         several = not isinstance(value, str)
         new = [settled(str(part)) for part in value] if several else settled(str(value))
-        element.value = new  # type: ignore[attr-defined]
+        if new != value:  # a source's own may be none that pydicom would let in
+            element.value = new  # type: ignore[attr-defined]
 
     dataset.walk(visit)

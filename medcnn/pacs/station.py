@@ -144,23 +144,26 @@ class Station:
         folder = self._spool.results(entry.key)
         shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder)
-        made, failed = 0, False
-        reasons: list[str] = []
         try:
             study = self._reader.load_study(self._spool.received(entry.key))
-            reasons += [reason for _, reason in study.problems]
-            for image in study.images:
-                reason = self._not_for(image)
-                if reason:
-                    reasons.append(reason)
-                else:
-                    made += len(list(self._results(entry, image, folder)))
-        except OutputError:
-            raise
         except MedcnnError as error:
-            failed = True
-            reasons.append(str(error))
-        state = State.FAILED if failed else State.MADE if made else State.SKIPPED
+            return State.FAILED, 0, str(error)[:2000]
+        made, failed = 0, False
+        reasons = [reason for _, reason in study.problems]
+        for image in study.images:
+            reason = self._not_for(image)
+            if reason:
+                reasons.append(reason)
+                continue
+            try:
+                for _ in self._results(entry, image, folder):
+                    made += 1
+            except OutputError:
+                raise
+            except MedcnnError as error:  # the series' other images have theirs
+                failed = True
+                reasons.append(str(error))
+        state = State.MADE if made else State.FAILED if failed else State.SKIPPED
         return state, made, "; ".join(dict.fromkeys(reasons))[:2000]
 
     def _settle(self, entry: Entry, state: State, made: int, words: str) -> None:
@@ -196,7 +199,7 @@ class Station:
         """Send the results of a series, or note when to try again."""
         files = sorted(self._spool.results(entry.key).glob("*.dcm"))
         if self._settings.destination is None:
-            self._spool.settle(entry, State.DONE)
+            self._spool.settle(entry, State.DONE, entry.words)
             return
         sent = self._settings.destination.deliver(files)
         name = f"series {entry.key[:8]}"
@@ -206,5 +209,6 @@ class Station:
             return
         refused = "; ".join(sent.refused)
         state = State.FAILED if len(sent.refused) == len(files) else State.DONE
-        self._spool.settle(entry, state, refused)
+        made = "" if entry.tries else entry.words  # what of the series had no result
+        self._spool.settle(entry, state, "; ".join(filter(None, (made, refused))))
         self._tell(f"{name}: sent" + (f", but {refused}" if refused else ""))

@@ -73,7 +73,7 @@ class Volumes:
         part = chosen(parts, self._options.part, self._source)
         if part.problem:
             raise self._error(part)
-        return self._image(part, self._frames())
+        return self._image(parts.index(part), self._frames())
 
     def read_all(self) -> Iterator[Image]:
         """Read every image; they warn of what is no volume.
@@ -84,9 +84,9 @@ class Volumes:
         if all(part.problem for part in self.parts):
             self.raise_problems()
         frames = self._frames()
-        for part in self.parts:
+        for at, part in enumerate(self.parts):
             if not part.problem:
-                yield self._image(part, frames)
+                yield self._image(at, frames)
 
     def describe_all(self) -> Iterator[Description]:
         """Describe every image; they warn of what is no volume.
@@ -120,10 +120,11 @@ class Volumes:
     def _frames(self) -> FrameSource:
         return FrameSource(self._records, self._options, self._parsed)
 
-    def _image(self, part: Part, frames: FrameSource) -> Image:
+    def _image(self, at: int, frames: FrameSource) -> Image:
         """Read one part."""
         with quiet():
-            return image_of(part, self._records, frames, self._source)
+            image = image_of(self.parts[at], self._records, frames, self._source)
+        return image if len(self.parts) == 1 else replace(image, part=at + 1)
 
     def _same_pixels(self, first: FileRecord, second: FileRecord) -> bool:
         """Decode two files and compare them."""

@@ -1,0 +1,123 @@
+"""Series that make several images, or none: each image has its own results."""
+
+from copy import deepcopy
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_cases import items, make_source, tiny_models
+from dicoms import series
+from pydicom.uid import generate_uid
+
+from medcnn.dicom_out import read_source
+from medcnn.errors import DataError
+from medcnn.isolation import SafeReader
+from medcnn.pacs import Spool, State, Station
+from medcnn.pacs.station import Settings
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    return tiny_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def reader():
+    with SafeReader() as reader:
+        yield reader
+
+
+def screened(slices, folder, model, reader):
+    """Put slices into a spool, in this order, and work it off."""
+    spool = Spool(folder / "spool")
+    for number, dataset in enumerate(slices):
+        path = folder / f"{number}.dcm"
+        dataset.save_as(path, enforce_file_format=True)
+        whose = dataset.PatientID, dataset.StudyInstanceUID, dataset.SeriesInstanceUID
+        spool.keep(whose, dataset.SOPInstanceUID, path)
+    station = Station(spool, model, reader, settings=Settings(None, 0.0))
+    while station.step():
+        pass
+    (entry,) = spool.entries()
+    found = spool.results(entry.key).glob("*.sr.dcm")
+    return entry, [pydicom.dcmread(path) for path in found]
+
+
+def copy(dataset, **attributes):
+    """Another object of the same series."""
+    other = deepcopy(dataset)
+    other.SOPInstanceUID = generate_uid()
+    other.file_meta.MediaStorageSOPInstanceUID = other.SOPInstanceUID
+    for keyword, value in attributes.items():
+        setattr(other, keyword, value)
+    return other
+
+
+def evidence(report):
+    """The objects that a report is of."""
+    return {
+        str(image.ReferencedSOPInstanceUID)
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for one in study.ReferencedSeriesSequence
+        for image in one.ReferencedSOPSequence
+    }
+
+
+def uids(slices):
+    return {str(dataset.SOPInstanceUID) for dataset in slices}
+
+
+@pytest.mark.parametrize("has_place", [True, False])
+def test_a_scout_in_a_series_does_not_cost_the_volume_its_results(
+    models, reader, tmp_path, has_place
+):
+    slices = series()
+    scout = copy(slices[0], ImageOrientationPatient=[1, 0, 0, 0, 0, -1])
+    if not has_place:
+        del scout.ImagePositionPatient, scout.ImageOrientationPatient
+
+    entry, reports = screened([scout, *slices], tmp_path, models[3], reader)
+
+    assert entry.state is State.DONE
+    assert [evidence(report) for report in reports] == [uids(slices)]
+    assert "this is 2-D" in entry.words
+
+
+def test_each_acquisition_of_a_series_has_results_of_its_own(models, reader, tmp_path):
+    first = [copy(one, AcquisitionNumber=1) for one in series()]
+    second = [copy(one, AcquisitionNumber=2) for one in first]
+    for one in second:
+        pixels = np.frombuffer(one.PixelData, "<u2")[::-1]
+        one.PixelData = pixels.tobytes()
+
+    entry, reports = screened([*first, *second], tmp_path, models[3], reader)
+
+    assert entry.state is State.DONE
+    found = sorted(map(sorted, map(evidence, reports)))
+    assert found == sorted(map(sorted, (uids(first), uids(second))))
+    for report in reports:
+        for image in items(report, "IMAGE"):
+            (reference,) = image.ReferencedSOPSequence
+            assert str(reference.ReferencedSOPInstanceUID) in evidence(report)
+
+
+def test_a_picture_without_results_costs_the_others_nothing(
+    models, reader, tmp_path, monkeypatch
+):
+    first = pydicom.dcmread(make_source("cr", tmp_path / "films"))
+    other = copy(first)
+    asked = []
+
+    def refuses_the_first(*arguments, **options):
+        asked.append(arguments)
+        if len(asked) == 1:
+            msg = "nobody can make it"
+            raise DataError(msg)
+        return read_source(*arguments, **options)
+
+    monkeypatch.setattr("medcnn.pacs.station.read_source", refuses_the_first)
+    entry, reports = screened([first, other], tmp_path, models[2], reader)
+
+    assert entry.state is State.DONE
+    assert "nobody can make it" in entry.words
+    assert len(reports) == 1
