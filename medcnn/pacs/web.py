@@ -7,6 +7,7 @@ References:
     [1] DICOM PS3.18 10.4 (retrieve), 10.5 (store), 10.6 (search).
 """
 
+import logging
 import os
 import re
 import tempfile
@@ -14,21 +15,32 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from medcnn.errors import ArchiveError
 from medcnn.pacs.peers import is_loopback
-from medcnn.pacs.sending import CLASSES, DUPLICATE, Sent
+from medcnn.pacs.sending import CLASSES, Sent
+from medcnn.pacs.web_answers import (
+    NONSENSE,
+    answer_of_conflict,
+    in_words,
+    is_busy,
+    is_kept,
+    nonsense,
+    pause_asked_for,
+    refusal_of,
+    uid_of,
+)
 
 __all__ = ["WebArchive", "base_url", "parse_query"]
 
-_UID = re.compile(r"[0-9](?:[0-9.]{0,62}[0-9])?")
 _FIELD = re.compile(r"[A-Za-z0-9.]{1,128}")
 _STUDY, _SERIES, _OBJECT = "0020000D", "0020000E", "00080018"
 _TIMEOUT_S = (10.0, 60.0)
@@ -36,8 +48,12 @@ _TRIES, _FIRST_WAIT_S = 4, 1.0
 _LIST_BYTES = 64 << 20
 _HEAD_BYTES = 1 << 16
 _CHUNK = 1 << 20
-_BUSY = frozenset({408, 429, 500, 502, 503, 504})
-_FAILURE = "FailureReason"
+_MOST_OBJECTS = 50_000
+"""Of one series."""
+_PAGE = 200
+"""Rows that are asked for at a time; some services refuse to be asked for more."""
+
+T = TypeVar("T")
 
 
 def base_url(text: str) -> str:
@@ -95,6 +111,8 @@ class WebArchive:
         self._session.auth = _login(os.environ)
         self._client = DICOMwebClient(url, session=self._session, timeout=_TIMEOUT_S)
         self._client.set_http_retry_params(retry=False)  # tried again here, with words
+        # it would print what a server says, which may be anything
+        logging.getLogger("dicomweb_client").setLevel(logging.CRITICAL + 1)
 
     def find(self, query: Mapping[str, str], *, most: int) -> list[tuple[str, str]]:
         """Return the (study, series) that match, at most so many.
@@ -102,12 +120,14 @@ class WebArchive:
         Raises:
             ArchiveError: If the archive cannot be asked.
         """
-        found = self._again(
-            lambda: self._client.search_for_series(
-                search_filters=dict(query), limit=most
-            )
+        search = self._client.search_for_series
+        return self._pages(
+            lambda limit, offset: search(
+                search_filters=dict(query), limit=limit, offset=offset
+            ),
+            lambda row: (uid_of(row, _STUDY), uid_of(row, _SERIES)),
+            most,
         )
-        return [(_uid(one, _STUDY), _uid(one, _SERIES)) for one in found][:most]
 
     def objects(self, study: str, series: str) -> list[str]:
         """Return the SOP Instance UIDs of a series.
@@ -116,8 +136,11 @@ class WebArchive:
             ArchiveError: If the archive cannot be asked.
         """
         search = self._client.search_for_instances
-        found = self._again(lambda: search(study, series))
-        return [_uid(one, _OBJECT) for one in found]
+        return self._pages(
+            lambda limit, offset: search(study, series, limit=limit, offset=offset),
+            lambda row: uid_of(row, _OBJECT),
+            _MOST_OBJECTS,
+        )
 
     @contextmanager
     def fetched(self, study: str, series: str, sop_uid: str) -> Iterator[Path]:
@@ -137,20 +160,64 @@ class WebArchive:
         for file in files:
             dataset = dcmread(file)
             kind = CLASSES[str(dataset.SOPClassUID)]
-            try:
-                answer = self._again(
-                    lambda one=dataset: self._client.store_instances([one])  # type: ignore[misc]
-                )
-            except ArchiveError as error:
-                if error.is_final:
-                    refused.append(f"{kind}: {error.message}")
-                    continue
-                return Sent(tuple(refused), f"{kind}: {error.message}")
-            for failed in answer.get("FailedSOPSequence", []):
-                reason = int(failed.get(_FAILURE, 0))
-                if reason != DUPLICATE:
-                    refused.append(f"{kind} was refused with reason 0x{reason:04X}")
+            words, is_final = self._store(dataset)
+            if words and not is_final:
+                return Sent(tuple(refused), f"{kind}{words}")
+            if words:
+                refused.append(f"{kind}{words}")
         return Sent(tuple(refused))
+
+    def _store(self, dataset: Dataset) -> tuple[str, bool]:
+        """Store a result; return why not ("" if it is kept), and whether that is final.
+
+        An archive that takes it without a word is asked whether it has it.
+        """
+        uid = str(dataset.SOPInstanceUID)
+        try:
+            answer = self._again(lambda: self._client.store_instances([dataset]))
+        except ArchiveError as error:
+            answer = answer_of_conflict(error)
+            if answer is None:
+                return f": {error.message}", error.is_final
+        reason = refusal_of(answer)
+        if reason is not None:
+            return f" was refused with reason 0x{reason:04X}", not is_busy(reason)
+        if is_kept(answer, uid) or self._has(dataset):
+            return "", True
+        return ": the archive does not say that it kept it, and does not have it", False
+
+    def _has(self, dataset: Dataset) -> bool:
+        """Say whether the archive finds an object."""
+        uids = str(dataset.StudyInstanceUID), str(dataset.SeriesInstanceUID)
+        try:
+            return str(dataset.SOPInstanceUID) in self.objects(*uids)
+        except ArchiveError:
+            return False
+
+    def _pages(
+        self,
+        ask: Callable[[int, int], Any],
+        read: Callable[[object], T],
+        most: int,
+    ) -> list[T]:
+        """Return what a search finds: services answer with so many rows at a time.
+
+        It ends when an answer brings nothing new: at the end, or when a service says
+        the same again and again.
+
+        Raises:
+            ArchiveError: If the archive cannot be asked, or an answer is none.
+        """
+        found: dict[T, None] = {}
+        asked = 0
+        while len(found) < most:
+            before = len(found)
+            rows = self._again(lambda: list(ask(min(_PAGE, most), asked)))  # noqa: B023
+            found |= dict.fromkeys(read(row) for row in rows)
+            asked += len(rows)
+            if len(found) == before:
+                break
+        return list(found)[:most]
 
     def _download(self, url: str, file: IO[bytes]) -> None:
         """Write the one part of a multipart answer to a file.
@@ -186,10 +253,14 @@ class WebArchive:
             try:
                 return ask()
             except requests.RequestException as error:
-                told = _in_words(error)
+                told = in_words(error)
                 if told.is_final or attempt == _TRIES - 1:
                     raise told from error
-                time.sleep(_FIRST_WAIT_S * 2**attempt)
+                own = _FIRST_WAIT_S * 2**attempt
+                time.sleep(max(own, pause_asked_for(error)))
+            except NONSENSE as error:
+                told = nonsense(error)
+                raise told from error
         return None
 
 
@@ -266,19 +337,6 @@ def _only_part(file: IO[bytes], boundary: bytes) -> None:
     file.flush()
 
 
-def _uid(found: Mapping[str, Any], tag: str) -> str:
-    """Return a UID of a search result, fit for an address.
-
-    Raises:
-        ArchiveError: If it is none.
-    """
-    values = found.get(tag, {}).get("Value") or [""]
-    if not _UID.fullmatch(str(values[0])):
-        msg = "the archive names an object by something that is no UID"
-        raise ArchiveError(msg)
-    return str(values[0])
-
-
 def _login(environment: Mapping[str, str]) -> AuthBase | None:
     """Return the login of the environment; None for none.
 
@@ -303,18 +361,3 @@ class _Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
-
-
-def _in_words(error: requests.RequestException) -> ArchiveError:
-    """Say what went wrong, without the address, which may hold identifiers."""
-    status = None if error.response is None else error.response.status_code
-    if status in {401, 403}:
-        hint = "Set MEDCNN_DICOMWEB_TOKEN, or MEDCNN_DICOMWEB_USER and _PASSWORD."
-        msg = f"the archive refuses this login (HTTP {status})"
-        return ArchiveError(msg, hint=hint)
-    if status is not None:
-        msg = "the archive does not have it any more (HTTP 404)"
-        msg = msg if status == 404 else f"the archive answers with HTTP {status}"
-        return ArchiveError(msg, is_final=status not in _BUSY)
-    msg = f"the archive cannot be reached ({type(error).__name__})"
-    return ArchiveError(msg, hint="Check address and network.", is_final=False)

@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pydicom
 import pytest
@@ -146,7 +147,10 @@ def test_an_address_that_an_answer_names_is_never_opened():
             archive = WebArchive(url)
             assert archive.find({}, most=1) == [("1.2", "1.3")]
             assert archive.objects("1.2", "1.3") == ["1.4"]
-            assert len(asked) == 2
+            assert {urlsplit(path).path for path in asked} == {
+                "/dicom-web/series",
+                "/dicom-web/studies/1.2/series/1.3/instances",
+            }
         assert asked_elsewhere == []
 
 

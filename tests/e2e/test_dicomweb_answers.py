@@ -1,0 +1,183 @@
+"""DICOMweb services that page, lie, or take results without keeping them."""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pydicom
+import pytest
+from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian
+
+from medcnn.errors import ArchiveError
+from medcnn.pacs import web
+from medcnn.pacs.web import WebArchive
+
+JSON = {"Content-Type": "application/dicom+json"}
+REPORT = "1.2.826.0.1.1"
+
+
+@contextmanager
+def service(answer):
+    """Answer each request by (status, headers, body) of its method and address."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append((self.command, self.path))
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, headers, body = answer(self.command, self.path)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 - named by the library
+
+        def log_message(self, *_):
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{http.server_address[1]}/dicom-web", asked
+    finally:
+        http.shutdown()
+        http.server_close()
+
+
+def row(number):
+    uids = {"0020000D": "1.2", "0020000E": f"1.3.{number}", "00080018": f"1.4.{number}"}
+    return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in uids.items()}
+
+
+def paged(total, *, at_once=100):
+    """A service that gives at most so many rows for one question, as many do."""
+
+    def answer(_, address):
+        asked = {key: int(v[0]) for key, v in parse_qs(urlsplit(address).query).items()}
+        first = asked.get("offset", 0)
+        last = min(total, first + min(at_once, asked.get("limit", at_once)))
+        rows = [row(n) for n in range(first, last)]
+        headers = JSON | {"Warning": "299 \x1b[2J more"}
+        return (200, headers, json.dumps(rows).encode()) if rows else (204, {}, b"")
+
+    return answer
+
+
+@pytest.mark.parametrize("total", [0, 1, 100, 250])
+def test_a_service_that_pages_gives_all_of_a_series(total, capfd):
+    with service(paged(total)) as (url, _):
+        archive = WebArchive(url)
+        assert archive.objects("1.2", "1.3") == [f"1.4.{n}" for n in range(total)]
+        assert len(archive.find({}, most=1000)) == total
+        assert len(archive.find({}, most=120)) == min(120, total)
+    assert capfd.readouterr() == ("", "")  # a service's words are not printed
+
+
+def test_a_service_that_says_the_same_for_ever_is_asked_twice():
+    same = json.dumps([row(1), row(1)]).encode()
+    with service(lambda *_: (200, JSON, same)) as (url, asked):
+        assert WebArchive(url).objects("1.2", "1.3") == ["1.4.1"]
+        assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"null", "no DICOMweb"),
+        (b"<html>Log in</html>", "no DICOMweb"),
+        (b"[" * 100_000, "no DICOMweb"),
+        (b"[1, 2]", "no UID"),
+        (b'[{"0020000D": "1.2"}]', "no UID"),
+        (b'[{"0020000D": {"Value": 5}}]', "no UID"),
+    ],
+)
+def test_what_is_no_answer_is_told_in_words_and_once(body, said):
+    with service(lambda *_: (200, JSON, body)) as (url, asked):
+        with pytest.raises(ArchiveError, match=said):
+            WebArchive(url).find({}, most=10)
+        assert len(asked) == 1
+
+
+def test_a_busy_service_is_left_alone_for_as_long_as_it_asks(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(web.time, "sleep", pauses.append)
+    said = iter(["7", "3600", "soon"])
+    busy = lambda *_: (503, {"Retry-After": next(said, "")}, b"")  # noqa: E731
+    with service(busy) as (url, _), pytest.raises(ArchiveError, match="503"):
+        WebArchive(url).find({}, most=10)
+    assert pauses == [7, 60, 4]
+
+
+@pytest.fixture
+def report(tmp_path) -> Path:
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = Comprehensive3DSRStorage
+    dataset.SOPInstanceUID = REPORT
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2", "1.3"
+    dataset.save_as(tmp_path / "report.dcm", enforce_file_format=True)
+    return tmp_path / "report.dcm"
+
+
+def kept(uid=REPORT):
+    item = {"00081155": {"vr": "UI", "Value": [uid]}}
+    return json.dumps({"00081199": {"vr": "SQ", "Value": [item]}}).encode()
+
+
+def failed(reason):
+    item = {
+        "00081155": {"vr": "UI", "Value": [REPORT]},
+        "00081197": {"vr": "US", "Value": [reason]},
+    }
+    return json.dumps({"00081198": {"vr": "SQ", "Value": [item]}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "refused", "tried_again"),
+    [
+        (200, JSON, kept(), "", ""),
+        (202, JSON, failed(0x0111), "", ""),  # it has it already
+        (409, JSON, failed(0x0111), "", ""),
+        (409, JSON, failed(0xA900), "0xA900", ""),
+        (202, JSON, failed(0xA700), "", "0xA700"),  # no room now
+        (409, JSON, b"<html>", "HTTP 409", ""),
+        (200, JSON, kept("1.9"), "", "does not say"),
+        (200, {"Content-Type": "text/html"}, b"<html>Log in", "", "does not say"),
+        (200, {}, b"", "", "does not say"),
+        (200, JSON, b"[]", "no DICOMweb", ""),
+        (200, {"Content-Type": "application/dicom+xml"}, b"<a", "no DICOMweb", ""),
+        (413, {}, b"", "HTTP 413", ""),
+    ],
+)
+def test_a_result_is_sent_when_the_archive_says_that_it_has_it(
+    report, status, headers, body, refused, tried_again
+):
+    def answer(method, _):
+        return (status, headers, body) if method == "POST" else (204, {}, b"")
+
+    with service(answer) as (url, _):
+        sent = WebArchive(url).deliver([report])
+
+    assert refused in "".join(sent.refused)
+    assert bool(sent.refused) == bool(refused)
+    assert tried_again in sent.failed
+    assert bool(sent.failed) == bool(tried_again)
+
+
+def test_an_archive_that_keeps_results_without_a_word_is_asked_for_them(report):
+    found = json.dumps([{"00080018": {"vr": "UI", "Value": [REPORT]}}]).encode()
+
+    def answer(method, _):
+        return (200, {}, b"") if method == "POST" else (200, JSON, found)
+
+    with service(answer) as (url, asked):
+        sent = WebArchive(url).deliver([report])
+    assert (sent.refused, sent.failed) == ((), "")
+    assert any("/studies/1.2/series/1.3/instances" in path for _, path in asked)
