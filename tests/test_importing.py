@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import warnings
 
 import cv2
@@ -17,7 +18,13 @@ from typer.testing import CliRunner
 import medcnn
 from medcnn.cli import app
 from medcnn.engines import open_engine
-from medcnn.errors import BundleError, DataError, EngineError, OutputError
+from medcnn.errors import (
+    BundleError,
+    DataError,
+    EngineError,
+    MedcnnError,
+    OutputError,
+)
 from medcnn.importing import read_description
 from medcnn.worklist import read_worklist
 
@@ -315,6 +322,12 @@ def test_a_graph_that_reaches_beyond_itself_is_refused(tmp_path, make, match):
     [
         ({"script": "os.system('true')"}, "script: Extra inputs are not permitted"),
         ({"labels": []}, "labels: "),
+        ({"labels": ["a", "a", "b"]}, "labels are named twice"),
+        ({"labels": ["a", "", "b"]}, r"labels\.1: "),
+        ({"labels": ["a", "b\n", "c"]}, r"labels\.1: "),
+        ({"labels": ["a", "b\\\\c", "d"]}, r"labels\.1: "),
+        ({"labels": ["a"], "activation": "softmax"}, "always 1"),
+        ({"thresholds": {"mass": {"flag": 0.2, "review": 0.5}}}, "is above flag"),
         ({"thresholds": {"x": {"flag": 0.5, "review": 0.5}}}, "x, which are no labels"),
         ({"channels": {"means": [0.5], "deviations": [0]}}, "deviations above 0"),
         ({"channels": {"means": [0.5] * 3, "deviations": [1] * 3}}, "3 numbers for 1"),
@@ -328,6 +341,40 @@ def test_a_description_says_what_is_wrong_with_it(tmp_path, change, match):
     path, description, _ = written(tmp_path, said=change)
     with pytest.raises(DataError, match=match):
         medcnn.import_model(path, description=description, output=tmp_path / "out")
+
+
+class OfOneAxis(Foreign):
+    """A network that forgets which image its answer is of."""
+
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
+def test_an_answer_of_another_form_is_refused_and_leaves_nothing(tmp_path):
+    path, description, _ = written(tmp_path, network=OfOneAxis())
+    with pytest.raises(BundleError, match="cannot be made a model of"):
+        medcnn.import_model(path, description=description, output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_graph_is_refused_in_words(tmp_path):
+    path, description, _ = written(tmp_path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(11)
+    refused = 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for at in rng.integers(0, 1500, 3):  # where the nodes and sizes are
+            data[at] = rng.integers(256)
+        path.write_bytes(data)
+        try:
+            medcnn.import_model(path, description=description, output=tmp_path / "out")
+        except MedcnnError:
+            refused += 1
+            assert not (tmp_path / "out").exists()
+        else:  # a name or a word was hit
+            shutil.rmtree(tmp_path / "out")
+    assert refused > 20
 
 
 def test_what_is_no_model_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Series that make several images, or none: each image has its own results."""
 
+import time
 from copy import deepcopy
 
 import numpy as np
@@ -121,3 +122,25 @@ def test_a_picture_without_results_costs_the_others_nothing(
     assert entry.state is State.DONE
     assert "nobody can make it" in entry.words
     assert len(reports) == 1
+
+
+@pytest.mark.parametrize("moved_s", [-86400.0, 86400.0])
+def test_a_clock_that_is_set_back_or_forth_stops_nothing(
+    tmp_path, monkeypatch, moved_s
+):
+    path = make_source("cr", tmp_path / "films")
+    spool = Spool(tmp_path / "spool")
+    spool.keep(("first",), "1.2", path)
+    spool.keep(("second",), "1.3", path)
+    assert spool.waiting(30) == []
+    first, second = spool.waiting(0)
+    spool.settle(second, State.MADE)
+    spool.postpone(second, "the peer is away")
+    assert spool.waiting(30) == []
+
+    now = time.time()
+    monkeypatch.setattr("medcnn.pacs.spool.time.time", lambda: now + moved_s)
+
+    assert {one.key for one in spool.waiting(30)} == {first.key, second.key}
+    spool.keep(("third",), "1.4", path)
+    assert len(spool.waiting(30)) == 2  # what comes now still has its time

@@ -2,9 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from medcnn.bundle_spec import InputSpec, NetworkSpec
 from medcnn.errors import DataError
@@ -13,6 +20,12 @@ from medcnn.preprocessing import Preprocessing
 from medcnn.toml_file import read_toml
 
 __all__ = ["ImportDescription", "read_description"]
+
+Label = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f\\]+$"),
+]
+"""As a DICOM code meaning may be: PS3.5 6.2, LO."""
 
 _HINT = "docs/models.md shows a whole one."
 
@@ -41,6 +54,13 @@ class Thresholds(_Record):
     flag: float = Field(ge=0, le=1)
     review: float = Field(ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _review_is_the_lower(self) -> "Thresholds":
+        if self.review > self.flag:
+            msg = f"review {self.review:g} is above flag {self.flag:g}"
+            raise ValueError(msg)
+        return self
+
 
 class ImportDescription(_Record):
     """A foreign model in words and numbers.
@@ -62,7 +82,7 @@ class ImportDescription(_Record):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     version: str = "1"
     summary: str
-    labels: tuple[str, ...] = Field(min_length=1)
+    labels: tuple[Label, ...] = Field(min_length=1)
     activation: Literal["sigmoid", "softmax"]
     gives: Literal["logits", "probabilities"]
     input: InputSpec
@@ -83,6 +103,12 @@ class ImportDescription(_Record):
         if self.channels is not None and len(self.channels.means) != takes:
             msg = f"channels.means has {len(self.channels.means)} numbers for {takes} "
             raise ValueError(msg + "channels")
+        if len(set(self.labels)) < len(self.labels):
+            msg = "labels are named twice"
+            raise ValueError(msg)
+        if self.activation == "softmax" and len(self.labels) == 1:
+            msg = "softmax of one label is always 1: name two, or say sigmoid"
+            raise ValueError(msg)
         unknown = set(self.thresholds) - set(self.labels)
         if unknown:
             msg = f"thresholds of {', '.join(sorted(unknown))}, which are no labels"

@@ -1,6 +1,8 @@
 """`import_model`: a file of somebody else's, and a description, to a bundle."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,7 +19,7 @@ from medcnn.bundle import (
     file_sha256,
 )
 from medcnn.bundle_writing import write_bundle
-from medcnn.errors import EngineError, MedcnnError, OutputError
+from medcnn.errors import BundleError, EngineError, MedcnnError, OutputError
 from medcnn.gate import GateRules
 from medcnn.importing.describing import ImportDescription, read_description
 from medcnn.importing.sources import Draft, importer_of
@@ -29,6 +31,17 @@ WORST_APART = 1e-3
 """Largest difference from the source's output, in parts of it if above 1."""
 
 _TRIED = 4
+_FOREIGN_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What onnx, NumPy, torch and the engines raise on damaged graphs."""
 
 
 @dataclass(frozen=True)
@@ -76,21 +89,40 @@ def import_model(
     if folder.exists():
         msg = f"{folder} is there already"
         raise OutputError(msg, hint="Choose another --output, or delete it first.")
-    draft = importer_of(path)(path, said)
-    spec = _spec(path, said, draft)
-    bundle = write_bundle(
-        folder,
-        spec,
-        weights=draft.weights,
-        graph=draft.graph,
-        files={CARD: _card(path, said, draft).encode()},
-    )
-    try:
-        apart, keeps_places = _compared(bundle, said, draft)
-    except MedcnnError:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with _damaged_in_words(path):
+        draft = importer_of(path)(path, said)
+        spec = _spec(path, said, draft)
+        bundle = write_bundle(
+            folder,
+            spec,
+            weights=draft.weights,
+            graph=draft.graph,
+            files={CARD: _card(path, said, draft).encode()},
+        )
+        try:
+            apart, keeps_places = _compared(bundle, said, draft)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     return Imported(bundle, keeps_places, apart, _warnings(said, keeps_places))
+
+
+@contextmanager
+def _damaged_in_words(path: Path) -> Iterator[None]:
+    """Say that a source is damaged where a library gives up on it.
+
+    Raises:
+        BundleError: In place of what it raises; its text may hold anything.
+        MedcnnError: As it came.
+    """
+    try:
+        yield
+    except MedcnnError:
+        raise
+    except _FOREIGN_ERRORS as error:
+        msg = f"{path} cannot be made a model of ({type(error).__name__})"
+        hint = "It is damaged, or gives something else than one row of numbers for an "
+        raise BundleError(msg, hint=hint + "image.") from error
 
 
 def _compared(

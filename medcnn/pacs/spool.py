@@ -25,6 +25,8 @@ _FORM = Form(
 )
 _LEAST_FREE = 256 << 20
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 600.0
+_CLOCK_S = 60.0
+"""By so much clocks are set back without anything having happened."""
 _UNFINISHED = ("receiving", "made")
 
 
@@ -162,6 +164,7 @@ class Spool:
         """Return the series that have something to be done now, the oldest first.
 
         One whose screening was begun before, and never ended, comes after all others.
+        A time in the future is from before the clock was set back, and does not wait.
 
         Args:
             quiet_s: For so long nothing new must have come of a series.
@@ -169,12 +172,13 @@ class Spool:
         now = time.time()
         query = (
             "select key, state, changed, tries, words from series where"
-            " (state = 'receiving' and changed <= ?)"
-            " or (state = 'made' and next_try <= ?)"
+            " (state = 'receiving' and changed not between ? and ?)"
+            " or (state = 'made' and next_try not between ? and ?)"
             " order by state = 'receiving' and tries > 0, changed, key"
         )
+        pauses = (now - quiet_s, now + _CLOCK_S, now, now + _LAST_RETRY_S + _CLOCK_S)
         with self._open() as database, database.told():
-            rows = database.link.execute(query, (now - quiet_s, now)).fetchall()
+            rows = database.link.execute(query, pauses).fetchall()
         return [Entry(k, State(s), c, t, w) for k, s, c, t, w in rows]
 
     def entries(self) -> list[Entry]:
