@@ -46,7 +46,7 @@ ohif:
 .cache/ohif-$(OHIF)/fetched:
 	@mkdir -p $(@D)
 	@echo "Fetching OHIF $(OHIF) (50 MB) ..."
-	cd $(@D) && npm pack --silent @ohif/app@$(OHIF)
+	cd $(@D) && npm pack --loglevel=error @ohif/app@$(OHIF)
 	@test "$$($(PYTHON) -c 'import base64, hashlib, sys; print(base64.b64encode(hashlib.sha512(open(sys.argv[1], "rb").read()).digest()).decode())' \
 		$(@D)/ohif-app-$(OHIF).tgz)" = "$(OHIF_SHA512)" || { echo "OHIF $(OHIF) is not the package that was looked at: its SHA-512 differs." >&2; exit 1; }
 	tar -xzf $(@D)/ohif-app-$(OHIF).tgz -C $(@D) --exclude='*.map' --exclude=package/dist/ort package/dist

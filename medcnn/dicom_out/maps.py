@@ -47,7 +47,7 @@ _CATEGORY = Code(
 )
 """PS3.16 CID 7150: nothing anatomical, nothing ill."""
 
-_MAPS, _REGIONS = 990_300, 990_400
+_MAPS, _REGIONS = 9_903_000, 9_904_000
 """Series numbers of the labels' maps and regions begin behind these."""
 
 _ORANGE = (70.0, 35.0, 70.0)
