@@ -13,7 +13,7 @@ from bundles import draft_spec
 from scipy.ndimage import affine_transform
 
 import medcnn
-from medcnn.bundle import write_bundle
+from medcnn.bundle_writing import write_bundle
 from medcnn.gate import GateRules
 from medcnn.networks import build, export_graph
 from medcnn.preprocessing import Normalise, Orient, Preprocessing, Resize, Window
