@@ -60,7 +60,11 @@ class MedcnnError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        message = self.message.strip()
+        if not self.hint:
+            return message
+        stop = "" if message.endswith((".", "!", "?")) else "."
+        return f"{message}{stop} {self.hint}"
 
 
 class ReadError(MedcnnError):

@@ -10,8 +10,10 @@ from medcnn import errors
 
 def test_an_error_says_what_and_what_to_do():
     error = errors.BundleError("no model 'x'", hint="Shipped models: none.")
-    assert str(error) == "no model 'x' Shipped models: none."
+    assert str(error) == "no model 'x'. Shipped models: none."
     assert (error.message, error.hint) == ("no model 'x'", "Shipped models: none.")
+    assert str(errors.BundleError("It broke.", hint="Mend it.")) == "It broke. Mend it."
+    assert str(errors.BundleError("no model 'x'")) == "no model 'x'"
 
 
 @pytest.mark.parametrize("kind", [errors.ReadError, errors.DecodeError])

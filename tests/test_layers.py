@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,20 @@ def test_a_planted_fault_is_found(copy_of_the_code, module, line, contract):
         path.unlink() if before is None else path.write_text(before)
     assert found.returncode != 0
     assert contract in found.stdout
+
+
+def test_the_page_shows_the_layers_that_hold(repository):
+    settings = tomllib.loads((repository / "pyproject.toml").read_text())
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (layers,) = (one["layers"] for one in contracts if one["type"] == "layers")
+    page = (repository / "docs" / "architecture.md").read_text()
+    shown = page.partition("## Who may import whom")[2].split("```")[1]
+    assert shown.split("\n")[1:-1] == layers
+
+
+def test_the_page_names_every_module(repository):
+    page = (repository / "docs" / "architecture.md").read_text()
+    parts = [
+        p.stem for p in (repository / "medcnn").iterdir() if p.name != "__pycache__"
+    ]
+    assert [name for name in parts if name not in page] == []
