@@ -120,7 +120,7 @@ def _digest(image: Image, source: Source) -> str:
     """Return a checksum of an image's values and of its source's clean headers."""
     values = np.ascontiguousarray(image.array)
     digest = hashlib.sha256(f"{values.dtype.str} {values.shape}".encode())
-    digest.update(memoryview(values))
+    digest.update(values.data)
     for header in source.headers:
         words = "\n".join(f"{element.tag} {element.value}" for element in header)
         digest.update(words.encode(errors="surrogatepass"))

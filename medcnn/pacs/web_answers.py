@@ -85,8 +85,9 @@ def nonsense(error: Exception) -> ArchiveError:
 
 def pause_asked_for(error: requests.RequestException) -> float:
     """Return for how many seconds a busy service asks to be left alone, at most 60."""
-    said = "" if error.response is None else error.response.headers.get("Retry-After")
-    is_number = bool(said) and said.isascii() and said.isdigit()
+    headers = {} if error.response is None else error.response.headers
+    said = str(headers.get("Retry-After", ""))
+    is_number = said.isascii() and said.isdigit()
     return min(_LONGEST_PAUSE_S, float(said)) if is_number else 0.0
 
 

@@ -11,6 +11,7 @@ Routes:
 
 import json
 import threading
+import time
 from typing import Any
 
 import orthanc
@@ -20,11 +21,11 @@ _SENT = 4711
 
 _RESULT = "Research use"
 _MANUFACTURER = "medcnn"
-_SETTINGS = {"Peer": "medcnn", "Modalities": ["CR", "DX", "CT", "MR"]}
-_SETTINGS.update(json.loads(orthanc.GetConfiguration()).get("MedCNN", {}))
-_RETRY_S = 5
+_DEFAULTS = {"Peer": "medcnn", "Modalities": ["CR", "DX", "CT", "MR"]}
+_RETRY_S, _LONGEST_RETRY_S = 5, 600
 
-_waiting: set[str] = set()
+_waiting: dict[str, tuple[float, float]] = {}
+"""Series to be sent: when (seconds of a clock that only goes on) and the last pause."""
 _lock = threading.Lock()
 _wake = threading.Event()
 _ended = threading.Event()
@@ -38,32 +39,59 @@ def _on_change(change: Any, _level: Any, resource: str) -> None:
         _ended.set()
         _wake.set()
     elif change == orthanc.ChangeType.STABLE_SERIES:
-        with _lock:
-            _waiting.add(resource)
+        _wait_for(resource)
         _wake.set()
 
 
+def _wait_for(series: str) -> None:
+    """Note that a series is to be sent, now."""
+    with _lock:
+        _waiting[series] = (time.monotonic(), 0.0)
+
+
 def _work() -> None:
-    """Send what waits, for ever; what fails is tried again."""
+    """Send what waits, for ever; what fails is tried again, ever more rarely."""
     _find_unsent()
     while not _ended.is_set():
         _wake.wait(_RETRY_S)
         _wake.clear()
+        now = time.monotonic()
         with _lock:
-            series = sorted(_waiting)
-        for one in series:
+            due = sorted(one for one, (when, _) in _waiting.items() if when <= now)
+        for one in due:
             if _ended.is_set():
                 return
-            if _is_done(one):
-                with _lock:
-                    _waiting.discard(one)
+            with _lock:
+                noted = _waiting[one]
+            _settle(one, noted, is_done=_is_done_or_told(one))
+
+
+def _settle(series: str, noted: tuple[float, float], *, is_done: bool) -> None:
+    """Forget a series, or note when it is tried again; unless it was noted anew."""
+    pause = min(_LONGEST_RETRY_S, max(_RETRY_S, 2 * noted[1]))
+    with _lock:
+        if _waiting.get(series) is not noted:
+            return
+        if is_done:
+            del _waiting[series]
+        else:
+            _waiting[series] = (time.monotonic() + pause, pause)
+
+
+def _is_done_or_told(series: str) -> bool:
+    """Send a series; what nobody thought of must not end the thread."""
+    try:
+        return _is_done(series)
+    except Exception as error:  # noqa: BLE001 - the next series is not to blame
+        words = f"medcnn: a series could not be sent ({type(error).__name__})"
+        orthanc.LogError(words + ", it is tried again")
+        return False
 
 
 def _find_unsent() -> None:
     """Take up the series that a killed Orthanc did not send."""
     for one in json.loads(orthanc.RestApiGet("/series")):
-        with _lock:
-            _waiting.add(one)
+        _wait_for(one)
 
 
 def _is_done(series: str) -> bool:
@@ -78,13 +106,43 @@ def _is_done(series: str) -> bool:
         peer = "/modalities/" + _SETTINGS["Peer"] + "/store"
         orthanc.RestApiPost(peer, body)
         orthanc.RestApiPut(f"/series/{series}/metadata/{_SENT}", b"1")
-    except orthanc.OrthancException as error:
-        code = error.args[0] if error.args else None
-        if code == orthanc.ErrorCode.UNKNOWN_RESOURCE:  # deleted meanwhile
+    except orthanc.OrthancException:
+        if _is_gone(series):
             return True
         orthanc.LogWarning("medcnn: a series could not be sent, it is tried again")
         return False
     return True
+
+
+def _is_gone(series: str) -> bool:
+    """Say whether a series was deleted meanwhile."""
+    try:
+        orthanc.RestApiGet("/series/" + series)
+    except orthanc.OrthancException as error:
+        code = error.args[0] if error.args else None
+        return bool(code == orthanc.ErrorCode.UNKNOWN_RESOURCE)
+    return False
+
+
+def _settings() -> dict[str, Any]:
+    """Return what the configuration says; refuse what cannot be meant.
+
+    Raises:
+        ValueError: Orthanc does not start then, and prints it.
+    """
+    whole = json.loads(orthanc.GetConfiguration())
+    said = whole.get("MedCNN", {})
+    settings = {**_DEFAULTS, **said} if isinstance(said, dict) else {}
+    peer, kinds = settings.get("Peer"), settings.get("Modalities")
+    are_kinds = isinstance(kinds, list) and all(isinstance(k, str) for k in kinds)
+    if not isinstance(peer, str) or not are_kinds or settings.keys() - _DEFAULTS.keys():
+        msg = f"MedCNN in the configuration is {json.dumps(said)}, expected "
+        raise ValueError(msg + json.dumps(_DEFAULTS))
+    is_known = peer in whole.get("DicomModalities", {})
+    if not is_known and not whole.get("DicomModalitiesInDatabase"):
+        words = f"medcnn: MedCNN.Peer {json.dumps(peer)} is none of DicomModalities"
+        orthanc.LogError(words + ": no series can be sent")
+    return settings
 
 
 def _is_wanted(tags: dict[str, str]) -> bool:
@@ -113,8 +171,7 @@ def _send_again(output: Any, _uri: str, **request: Any) -> None:
         return
     if _is_sent(series):
         orthanc.RestApiDelete(f"/series/{series}/metadata/{_SENT}")
-    with _lock:
-        _waiting.add(series)
+    _wait_for(series)
     _wake.set()
     output.AnswerBuffer(json.dumps({"series": series}), "application/json")
 
@@ -129,6 +186,7 @@ def _count(output: Any, _uri: str, **request: Any) -> None:
     output.AnswerBuffer(json.dumps({"waiting": count}), "application/json")
 
 
+_SETTINGS = _settings()
 orthanc.RegisterOnChangeCallback(_on_change)
 orthanc.RegisterRestCallback("/medcnn/series/([0-9a-f-]{44})", _send_again)
 orthanc.RegisterRestCallback("/medcnn/waiting", _count)
