@@ -14,6 +14,7 @@ from medcnn.dicom_out import read_source
 from medcnn.errors import DataError
 from medcnn.isolation import SafeReader
 from medcnn.pacs import Spool, State, Station
+from medcnn.pacs.sending import Sent
 from medcnn.pacs.station import Settings
 
 
@@ -144,3 +145,39 @@ def test_a_clock_that_is_set_back_or_forth_stops_nothing(
     assert {one.key for one in spool.waiting(30)} == {first.key, second.key}
     spool.keep(("third",), "1.4", path)
     assert len(spool.waiting(30)) == 2  # what comes now still has its time
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+class Deliveries:
+    """A destination that keeps in mind what it got."""
+
+    def __init__(self):
+        self.names = []
+
+    def deliver(self, files):
+        self.names.append([file.name for file in files])
+        return Sent()
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), empty])
+def test_results_that_a_disk_lost_are_made_again(models, reader, tmp_path, damage):
+    path = make_source("cr", tmp_path / "films")
+    spool = Spool(tmp_path / "spool")
+    spool.keep(("one",), "1.2", path)
+    to = Deliveries()
+    station = Station(spool, models[2], reader, settings=Settings(to, 0.0))
+    station.step()
+    (entry,) = spool.entries()
+    assert entry.state is State.MADE
+    whole = sorted(file.name for file in spool.results(entry.key).iterdir())
+
+    for file in spool.results(entry.key).iterdir():
+        damage(file)
+    while station.step():
+        pass
+
+    assert to.names == [whole]
+    assert spool.entries()[0].state is State.DONE

@@ -1,5 +1,6 @@
 """Images of an archive for `medcnn screen --from`, and results back to it."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,8 @@ class FromArchive:
         folder = self.output.absolute()
         folder = folder.with_name(folder.name + _BESIDE)
         make_folder(folder)
-        self._spool = Spool(folder, most_waiting=self.most + 1)
+        # the search is what bounds it: what was fetched before waits here for ever
+        self._spool = Spool(folder, most_waiting=sys.maxsize)
 
     def fetched(self) -> Path:
         """Fetch what matches and return the folder with it.

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from medcnn.dicom_out import Codes, case_of, read_source, results_of, save_result
-from medcnn.errors import MedcnnError, OutputError
+from medcnn.errors import MedcnnError, OutputError, ReadError
 from medcnn.explanation import Explainer
 from medcnn.image import Image
+from medcnn.io.dicom.parse import parse
 from medcnn.isolation import SafeReader
 from medcnn.model import Model
 from medcnn.outputs import make_folder
@@ -201,6 +202,10 @@ class Station:
         if self._settings.destination is None:
             self._spool.settle(entry, State.DONE, entry.words)
             return
+        if not files or not all(map(_is_dicom, files)):
+            self._tell(f"series {entry.key[:8]}: results are lost, they are made again")
+            self._spool.again(entry.key)
+            return
         sent = self._settings.destination.deliver(files)
         name = f"series {entry.key[:8]}"
         if sent.failed:
@@ -212,3 +217,12 @@ class Station:
         made = "" if entry.tries else entry.words  # what of the series had no result
         self._spool.settle(entry, state, "; ".join(filter(None, (made, refused))))
         self._tell(f"{name}: sent" + (f", but {refused}" if refused else ""))
+
+
+def _is_dicom(file: Path) -> bool:
+    """Say whether a result can be read; a disk may have lost it."""
+    try:
+        parse(file, header_only=True)
+    except ReadError:
+        return False
+    return True

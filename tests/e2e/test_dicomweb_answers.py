@@ -1,6 +1,7 @@
 """DICOMweb services that page, lie, or take results without keeping them."""
 
 import json
+import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,11 @@ import pydicom
 import pytest
 from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from dicom_cases import make_source
+
+from medcnn.cli.from_archive import FromArchive
 from medcnn.errors import ArchiveError
 from medcnn.pacs import web
 from medcnn.pacs.web import WebArchive
@@ -181,3 +187,35 @@ def test_an_archive_that_keeps_results_without_a_word_is_asked_for_them(report):
         sent = WebArchive(url).deliver([report])
     assert (sent.refused, sent.failed) == ((), "")
     assert any("/studies/1.2/series/1.3/instances" in path for _, path in asked)
+
+
+def film_of(day, folder):
+    """A radiograph whose series is named by a day."""
+    film = pydicom.dcmread(make_source("cr", folder / str(day)))
+    film.StudyInstanceUID, film.SeriesInstanceUID = "1.2", f"1.3.{day}"
+    film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = f"1.4.{day}"
+    film.save_as(folder / f"{day}.dcm", enforce_file_format=True)
+    return (folder / f"{day}.dcm").read_bytes()
+
+
+def test_each_night_may_fetch_into_the_same_folder(tmp_path):
+    films = {day: film_of(day, tmp_path) for day in range(4)}
+    kind = {"Content-Type": "multipart/related; boundary=b"}
+
+    def answer(_, address):
+        asked = urlsplit(address)
+        if "/instances/" in asked.path:
+            data = films[int(asked.path[-1])]
+            return 200, kind, b"--b\r\n\r\n" + data + b"\r\n--b--"
+        night = parse_qs(asked.query).get("StudyID", [asked.path.split(".")[-1][0]])
+        found = [] if "offset=1" in asked.query else [row(night[0])]
+        return 200, JSON, json.dumps(found).encode()
+
+    with service(answer) as (url, _):
+        for night in films:
+            query = f"StudyID={night}"
+            from_archive = FromArchive(
+                f"dicomweb+{url}", query, tmp_path / "run", most=1, quiet=True
+            )
+            folder = from_archive.fetched()
+            assert len(list(folder.rglob("*.dcm"))) == night + 1
