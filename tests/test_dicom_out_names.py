@@ -3,6 +3,7 @@
 import numpy as np
 import pydicom
 import pytest
+from bundles import make_bundle
 from dicom_cases import errors_of, explained, make_source, tiny_models
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
@@ -133,3 +134,22 @@ def test_labels_that_begin_alike_or_are_no_ascii_have_codes_of_their_own():
     assert len({code.value for code in codes}) == len(labels)
     assert all(1 <= len(code.value) <= 16 for code in codes)
     assert [code.meaning for code in codes] == labels
+
+
+@pytest.mark.parametrize("label", ["left\\right", "mass\nleft", "x" * 80, "<b>größe"])
+def test_whatever_a_label_is_called_it_has_results(tmp_path, tool, label):
+    bundle = make_bundle(
+        tmp_path / "m", dims=3, shape=(8, 16, 16), labels=(label, "other")
+    )
+    path = make_source("ct", tmp_path / "ct")
+    dciodvfy = tool("dciodvfy", "dicom3tools")
+
+    results = explained(medcnn.Model.open(bundle.path), path).results
+
+    assert {kind for kind, _ in results} >= {"sr", "sc", "pm"}
+    for (kind, _), result in results.items():
+        save_result(result, tmp_path / f"{kind}.dcm")
+        own = errors_of(dciodvfy, path / "000.dcm")
+        found = errors_of(dciodvfy, tmp_path / f"{kind}.dcm") - own
+        counts_bytes = [one for one in found if "Length invalid" in one]
+        assert len(found) == len(counts_bytes) + bool(counts_bytes)  # and their sum

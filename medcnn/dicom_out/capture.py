@@ -7,6 +7,7 @@ from highdicom.sc import SCImage
 from pydicom.dataset import Dataset
 
 from medcnn.dicom_out.case import Case, Mapped
+from medcnn.dicom_out.codes import plain_text
 from medcnn.dicom_out.common import equipment
 
 __all__ = ["capture", "with_banner"]
@@ -50,7 +51,9 @@ def capture(
     dataset.RecognizableVisualFeatures = "NO"
     dataset.ConversionType = "WSD"
     dataset.ContentQualification = "RESEARCH"
-    dataset.ImageComments = f"Heatmap of {mapped.heatmap.label}: {BANNER}"[:10240]
+    dataset.ImageComments = (
+        f"{plain_text(f'Heatmap of {mapped.heatmap.label}')}: {BANNER}"
+    )
     for keyword in ("DateOfSecondaryCapture", "TimeOfSecondaryCapture"):
         dataset.pop(keyword, None)
     dataset.SourceImageSequence = [_reference(case, mapped)]

@@ -14,13 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from medcnn.errors import DataError
 from medcnn.toml_file import read_toml
 
-__all__ = ["PRIVATE_SCHEME", "Code", "Codes", "LabelCodes", "read_codes"]
+__all__ = ["PRIVATE_SCHEME", "Code", "Codes", "LabelCodes", "plain_text", "read_codes"]
 
 PRIVATE_SCHEME = "99MEDCNN"
 
 _LONGEST_VALUE = 16
-_Short = Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_VALUE)]
-_Long = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+_PLAIN = r"^[^\x00-\x1f\x7f\\]+$"
+_Short = Annotated[
+    str, StringConstraints(min_length=1, max_length=_LONGEST_VALUE, pattern=_PLAIN)
+]
+_Long = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PLAIN)]
 
 
 class _Record(BaseModel):
@@ -90,8 +93,22 @@ def private(value: str, meaning: str) -> Code:
             + "-"
             + hashlib.sha256(value.encode()).hexdigest()[:6]
         )
-    words = re.sub(r"[\x00-\x1f\\]+", " ", meaning).strip()[:64] or "label"
-    return Code(value=plain, scheme=PRIVATE_SCHEME, meaning=words)
+    return Code(
+        value=plain, scheme=PRIVATE_SCHEME, meaning=plain_text(meaning) or "label"
+    )
+
+
+def plain_text(words: str) -> str:
+    r"""Return words as an attribute of one line may hold them, at most 64 characters.
+
+    Examples:
+        >>> plain_text("left\\right\n")
+        'left right'
+
+    References:
+        [1] DICOM PS3.5 6.2, LO: no backslash, which parts values, and no controls.
+    """
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\\]+", " ", words).strip()[:64].strip()
 
 
 def read_codes(path: Path) -> Codes:

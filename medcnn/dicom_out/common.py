@@ -5,7 +5,7 @@ from typing import Any
 from highdicom.sr import CodedConcept
 
 from medcnn.dicom_out.case import Case
-from medcnn.dicom_out.codes import Code
+from medcnn.dicom_out.codes import Code, plain_text
 from medcnn.dicom_out.own import MANUFACTURER, RESEARCH_USE
 
 __all__ = ["ARTIFICIAL_INTELLIGENCE", "concept", "content_dates", "equipment"]
@@ -40,7 +40,7 @@ def equipment(
         "manufacturer_model_name": case.model.name[:64],
         "software_versions": case.model.software[:64],
         "device_serial_number": case.model.weights_sha256[:16],
-        "series_description": f"{RESEARCH_USE}: {what}, {case.model.name}"[:64],
+        "series_description": plain_text(f"{RESEARCH_USE}: {what}, {case.model.name}"),
         "content_date": date,
         "content_time": time,
     }

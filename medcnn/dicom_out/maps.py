@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as known
 
 from medcnn.dicom_out.case import Case, Mapped
-from medcnn.dicom_out.codes import Code
+from medcnn.dicom_out.codes import Code, plain_text
 from medcnn.dicom_out.common import ARTIFICIAL_INTELLIGENCE, concept, equipment
 from medcnn.dicom_out.region import hot
 from medcnn.dicom_out.uids import derived_uid
@@ -78,7 +78,7 @@ def parametric_map(
     quantity = _QUANTITIES.get(mapped.heatmap.method, _SALIENCY)
     mapping = RealWorldValueMapping(
         lut_label=mapped.heatmap.method[:16],
-        lut_explanation=f"{label}: {mapped.heatmap.unit}"[:64],
+        lut_explanation=plain_text(f"{label}: {mapped.heatmap.unit}"),
         unit=known.UCUM.NoUnits,
         value_range=(0.0, top),
         slope=1.0,
@@ -96,7 +96,7 @@ def parametric_map(
             VOILUTTransformation(top / 2, top, voi_lut_function="LINEAR_EXACT")
         ],
         content_label="SALIENCY",
-        content_description=f"Heatmap of {label}"[:64],
+        content_description=plain_text(f"Heatmap of {label}"),
         content_creator_name="medcnn^",
         **_places(case),
         **equipment(case, f"{label} map", series_number=_MAPS + number),
@@ -113,7 +113,7 @@ def hot_region(
     if not mask.any():
         return None
     name = mapped.heatmap.label
-    label = f"{name}: saliency, no outline of a lesion"[:64]
+    label = plain_text(f"{name}: saliency, no outline of a lesion")
     segment = SegmentDescription(
         segment_number=1,
         segment_label=label,
