@@ -1,5 +1,6 @@
 """A small SQLite file that survives being killed and says in words what is wrong."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from medcnn.outputs import cannot_write
 __all__ = ["Database", "Form"]
 
 _FACTS = "create table facts (key text primary key, value text not null) without rowid"
+_PAGE_BYTES = 1 << 16
 _FULL = {sqlite3.SQLITE_FULL: 28, sqlite3.SQLITE_READONLY: 13}  # ENOSPC, EACCES
 
 
@@ -99,6 +101,8 @@ class Database:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == sqlite3.SQLITE_IOERR and _is_full(self.path.parent):
+                code = sqlite3.SQLITE_FULL
             if code in _FULL:
                 told = cannot_write(self.path, OSError(_FULL[code], ""))
                 raise told from error
@@ -124,3 +128,11 @@ class Database:
         elif version != form.version:
             msg = f"{self.path} has format {version}; this medcnn reads {form.version}."
             raise OutputError(msg, hint="Choose another --output.")
+
+
+def _is_full(folder: Path) -> bool:
+    """Say whether a disk has no room for a page, which SQLite may call an I/O error."""
+    try:
+        return shutil.disk_usage(folder).free < _PAGE_BYTES
+    except OSError:
+        return False

@@ -1,5 +1,7 @@
 """Series that make several images, or none: each image has its own results."""
 
+import shutil
+import sqlite3
 import time
 from copy import deepcopy
 
@@ -11,7 +13,7 @@ from dicoms import series
 from pydicom.uid import generate_uid
 
 from medcnn.dicom_out import read_source
-from medcnn.errors import DataError
+from medcnn.errors import DataError, OutputError
 from medcnn.isolation import SafeReader
 from medcnn.pacs import Spool, State, Station
 from medcnn.pacs.sending import Sent
@@ -181,3 +183,19 @@ def test_results_that_a_disk_lost_are_made_again(models, reader, tmp_path, damag
 
     assert to.names == [whole]
     assert spool.entries()[0].state is State.DONE
+
+
+@pytest.mark.parametrize(("free", "said"), [(0, "the disk is full"), (1 << 30, "I/O")])
+def test_a_disk_without_room_is_called_full(tmp_path, monkeypatch, free, said):
+    spool = Spool(tmp_path / "spool")
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr("medcnn.database.shutil.disk_usage", lambda _: usage)
+
+    def fail(*_, **__):
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
+
+    monkeypatch.setattr("medcnn.database.sqlite3.connect", fail)
+    with pytest.raises(OutputError, match=said):
+        spool.entries()

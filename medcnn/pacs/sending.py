@@ -9,6 +9,7 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
+from pynetdicom.status import code_to_category
 
 from medcnn.pacs.peers import Peer
 
@@ -21,6 +22,8 @@ CLASSES = {
     "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation",
 }
 DUPLICATE = 0x0111
+_WARNING = "Warning"
+"""PS3.7 C.3: it is kept, and something is said of it."""
 _TIMEOUT_S = 30
 
 
@@ -57,6 +60,9 @@ def send(
     secured = None if tls is None else (tls, peer.host)
     where = f"{peer.title} at {peer.host}:{peer.port}"
     link = entity.associate(peer.host, peer.port, ae_title=peer.title, tls_args=secured)
+    if not link.is_established and link.rejected_contexts:
+        kinds = [CLASSES[str(dcmread(file).SOPClassUID)] for file in files]
+        return Sent(tuple(f"{kind} is refused" for kind in kinds))
     if not link.is_established:
         why = "refuses the association" if link.is_rejected else "cannot be reached"
         return Sent(failed=f"{where} {why}")
@@ -88,8 +94,7 @@ def _send_one(link: Any, file: Path) -> tuple[str, bool]:
     status = answer.get("Status")
     if status is None:
         return f"no answer to {kind}", False
-    is_warning = (int(status) & 0xF000) == 0xB000
-    if status in {0, DUPLICATE} or is_warning:
+    if status in {0, DUPLICATE} or code_to_category(int(status)) == _WARNING:
         return "", True
     is_busy = (int(status) & 0xFF00) == 0xA700
     return f"{kind} was refused with status 0x{int(status):04X}", not is_busy
