@@ -199,3 +199,19 @@ def test_a_disk_without_room_is_called_full(tmp_path, monkeypatch, free, said):
     monkeypatch.setattr("medcnn.database.sqlite3.connect", fail)
     with pytest.raises(OutputError, match=said):
         spool.entries()
+
+
+def test_files_that_were_never_acknowledged_go_when_they_are_old(tmp_path):
+    path = make_source("cr", tmp_path / "films")
+    spool = Spool(tmp_path / "spool")
+    spool.keep(("one",), "1.2", path)
+    left = spool.received("f" * 40)
+    left.mkdir()
+    (left / "object.dcm").write_bytes(b"of somebody")
+
+    spool.forget(3600)
+    assert left.exists()
+    spool.forget(-1)
+    assert not left.exists()
+    (entry,) = spool.entries()  # is not finished
+    assert spool.received(entry.key).is_dir()

@@ -143,6 +143,9 @@ class Spool:
     def forget(self, older_s: float) -> int:
         """Delete what is finished and so old; return how many series that were.
 
+        So goes what was never acknowledged: files of a series that has no row, because
+        the process was killed in between.
+
         Args:
             older_s: Seconds since the last object of a series came.
         """
@@ -152,13 +155,26 @@ class Spool:
         )
         with self._lock, self._open() as database, database.told():
             rows = database.link.execute(query, (time.time() - older_s,)).fetchall()
-            for (
-                key,
-            ) in rows:  # files first: what is left of a killed run is found again
-                shutil.rmtree(self.results(key), ignore_errors=True)
-                shutil.rmtree(self.received(key), ignore_errors=True)
+            for (key,) in rows:
+                self._delete_files(key)
                 database.link.execute("delete from series where key = ?", (key,))
+            known = {key for (key,) in database.link.execute("select key from series")}
+            for key in self._on_disk(time.time() - older_s) - known:
+                self._delete_files(key)
         return len(rows)
+
+    def _delete_files(self, key: str) -> None:
+        shutil.rmtree(self.results(key), ignore_errors=True)
+        shutil.rmtree(self.received(key), ignore_errors=True)
+
+    def _on_disk(self, before: float) -> set[str]:
+        """Return the series that have files, and got the last before a time."""
+        return {
+            found.name
+            for folder in (self.folder / "received", self.folder / "results")
+            for found in folder.iterdir()
+            if found.is_dir() and found.stat().st_mtime < before
+        }
 
     def waiting(self, quiet_s: float) -> list[Entry]:
         """Return the series that have something to be done now, the oldest first.
