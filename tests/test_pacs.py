@@ -13,7 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_cases import explained, make_source, tiny_models
-from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
+from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import ComputedRadiographyImageStorage, Verification
 
@@ -85,7 +85,7 @@ def listening(folder, **options):
 
 
 @contextmanager
-def archive(*, status=0x0000, classes=RESULTS, syntax=ExplicitVRLittleEndian):
+def archive(*, status=0x0000, classes=RESULTS):
     """A peer that keeps what it gets in memory."""
     kept = []
 
@@ -95,7 +95,7 @@ def archive(*, status=0x0000, classes=RESULTS, syntax=ExplicitVRLittleEndian):
 
     entity = AE("ARCHIVE")
     for sop_class in classes:
-        entity.add_supported_context(sop_class, syntax)
+        entity.add_supported_context(sop_class)
     server = entity.start_server(
         ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)]
     )
@@ -321,21 +321,6 @@ def test_what_a_peer_refuses_for_good_is_recorded(models, reader, tool, tmp_path
         (entry,) = spool.entries()
         assert entry.state is State.DONE
         assert "Secondary Capture is refused" in entry.words
-
-
-def test_a_peer_that_takes_no_syntax_of_ours_is_not_asked_for_ever(
-    models, reader, tool, tmp_path
-):
-    (path,) = films(tmp_path / "films", 1)
-    with listening(tmp_path / "spool") as (spool, listener):
-        storescu(tool, listener.port, path)
-        with archive(syntax=JPEGBaseline8Bit) as (kept, port):
-            work_off(station_of(spool, models[2], reader, port))
-        assert kept == []
-        (entry,) = spool.entries()
-        assert entry.state is State.FAILED
-        assert "3D SR is refused; Secondary Capture is refused" in entry.words
-        assert len(list(spool.results(entry.key).iterdir())) == 2  # they stay here
 
 
 def test_a_series_that_the_model_is_not_for_has_no_result(

@@ -60,9 +60,6 @@ def send(
     secured = None if tls is None else (tls, peer.host)
     where = f"{peer.title} at {peer.host}:{peer.port}"
     link = entity.associate(peer.host, peer.port, ae_title=peer.title, tls_args=secured)
-    if not link.is_established and link.rejected_contexts:
-        kinds = [CLASSES[str(dcmread(file).SOPClassUID)] for file in files]
-        return Sent(tuple(f"{kind} is refused" for kind in kinds))
     if not link.is_established:
         why = "refuses the association" if link.is_rejected else "cannot be reached"
         return Sent(failed=f"{where} {why}")
