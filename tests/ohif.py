@@ -132,11 +132,23 @@ class Reader:
         self.page.goto(f"{address}/viewer?StudyInstanceUIDs={study}", timeout=60_000)
         self.page.get_by_text("Skip all").click(timeout=60_000)  # its tour
         self._pane = self.page.locator("[data-cy=viewport-pane]").first
+        self.until(lambda: self.picture().mean() > 15)
 
-    def choose(self, words: str) -> None:
-        """Open the series whose description has these words."""
+    def choose(self, words: str, is_open):
+        """Open the series whose description has these words; wait until it is.
+
+        A click that comes while the list of series still changes is lost, so it is
+        repeated.
+
+        Returns:
+            What `is_open` says then, and last if never.
+        """
         series = self.page.locator("[data-cy^=study-browser-thumbnail]", has_text=words)
-        series.first.dblclick()
+        for _ in range(4):
+            series.first.dblclick()
+            if said := self.until(is_open, seconds=12):
+                break
+        return said
 
     def until(self, is_so, *, seconds: float = 30.0):
         """Wait until something holds; return what it says then, and last if never."""

@@ -67,7 +67,8 @@ def film_case(folder):
 def strange_case(phantoms, folder):
     """A computed film, which is unlike what the model has learned from."""
     film = pydicom.dcmread(phantoms / "chest_nodule.dcm")
-    film.StudyInstanceUID += ".1"  # all phantoms are one study
+    film.StudyInstanceUID += ".1"  # all phantoms are one study of one patient
+    film.PatientID += "-2"
     del film.VOILUTFunction
     path = folder / "strange.dcm"
     film.save_as(path)
@@ -133,11 +134,9 @@ def test_a_radiographs_report_and_overlay(viewer):
     made = viewer.film
     columns, rows, _ = made.case.image.shape
     reader = viewer.reader(made)
-    reader.until(lambda: reader.image(columns, rows).mean() > 30)
     assert coloured(reader.image(columns, rows)).mean() < 0.01
 
-    reader.choose("findings")
-    lines = reader.until(reader.lines)
+    lines = reader.choose("findings", reader.lines)
     probabilities = made.case.prediction.probabilities
     assert (
         f"Probability of abnormal: {probabilities['abnormal']:.2f} {{ratio}}" in lines
@@ -153,9 +152,8 @@ def test_a_radiographs_report_and_overlay(viewer):
         expected = reader.place(outline_of(made, label), columns, rows)
         np.testing.assert_allclose(outline, expected, atol=1.5)
 
-    reader.choose("overlay")
     capture = made.results["sc", "abnormal"].dataset.pixel_array
-    assert reader.until(lambda: looks_like(reader, capture))
+    assert reader.choose("overlay", lambda: looks_like(reader, capture))
     assert coloured(capture.astype(int)).mean() > 0.05
 
 
@@ -168,15 +166,14 @@ def looks_like(reader, capture):
     return amber.mean() > 0.9 and wrong.mean() < 0.05  # its controls lie on it
 
 
-def test_a_volumes_report_and_region(viewer):
+def test_a_volumes_report_overlay_and_region(viewer):
     made = viewer.volume
     columns, rows, slices = made.case.image.shape
     k = made.case.maps[0].heatmap.peak[2]
     reader = viewer.reader(made)
-    reader.choose("findings")
     probability = made.case.prediction.probabilities["nodule"]
     words = f"Probability of nodule: {probability:.2f} {{ratio}}"
-    assert reader.until(lambda: words in reader.lines())
+    assert reader.choose("findings", lambda: words in reader.lines())
     assert reader.shows_slice() == slices - k  # it goes there, from the head
     (outline,) = reader.outlines()
     expected = reader.place(outline_of(made, "nodule"), columns, rows)
@@ -185,8 +182,12 @@ def test_a_volumes_report_and_region(viewer):
     assert words in reader.lines()
     keep(reader, "ohif-report")
 
-    reader.choose("nodule hot region")
-    reader.page.get_by_text("Yes", exact=True).click()
+    capture = made.results["sc", "nodule"].dataset.pixel_array
+    assert reader.choose("overlay", lambda: looks_like(reader, capture))
+
+    load = reader.page.get_by_text("Yes", exact=True)
+    assert reader.choose("nodule hot region", load.is_visible)
+    load.click()
     reader.page.locator("[data-cy=panelSegmentation-btn]").click()
     label = "nodule: saliency, no outline of a lesion"
     assert reader.until(lambda: label in reader.says().replace("\n", " "))
@@ -248,8 +249,7 @@ def near(found, place):
 def test_a_map_lies_on_its_own_slice(viewer):
     made = viewer.volume
     reader = viewer.reader(made)
-    reader.choose("nodule map")
-    assert reader.until(lambda: reader.shows_slice() > 1)  # it begins in the middle
+    assert reader.choose("nodule map", lambda: reader.shows_slice() > 1)  # the middle
     mapped = made.case.maps[0]
     k = mapped.heatmap.peak[2]
     mirrored = made.case.image.shape[2] - 1 - k  # where another order would put it
@@ -261,7 +261,6 @@ def test_a_map_lies_on_its_own_slice(viewer):
 def test_out_of_scope_no_number_is_shown(viewer):
     assert viewer.strange.case.prediction.out_of_scope
     reader = viewer.reader(viewer.strange)
-    reader.choose("findings")
-    assert reader.until(reader.outlines)
+    assert reader.choose("findings", reader.outlines)
     assert "Probability" not in reader.says()
     assert not any(character.isdigit() for line in reader.lines() for character in line)
