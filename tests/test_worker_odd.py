@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -84,6 +85,21 @@ def test_a_file_whose_name_is_no_text_is_sent_and_read(worker, phantoms, tmp_pat
     path.write_bytes((phantoms / "vessel.nii").read_bytes())
     image = worker.image(worker.upload_file(path))
     assert image.shape == (28, 28, 28)
+
+
+def test_an_upload_is_called_as_its_sender_calls_it(worker, tmp_path):
+    """Not by the place where it lies while it is read."""
+    path = tmp_path / "a report.dcm"
+    path.write_text("no image")
+    with pytest.raises(WorkerError, match=r"a report\.dcm holds no image") as refused:
+        worker.upload_file(path)
+    assert "medcnn-serve" not in str(refused.value)
+    nibabel.Nifti1Image(np.zeros((4, 5, 6, 2)), np.eye(4)).to_filename(
+        tmp_path / "t.nii"
+    )
+    with pytest.raises(WorkerError, match=r"t\.nii holds 2 images") as refused:
+        worker.upload_file(tmp_path / "t.nii")
+    assert "medcnn-serve" not in str(refused.value)
 
 
 def test_a_name_that_is_no_text_comes_back(worker):

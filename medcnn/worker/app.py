@@ -4,6 +4,8 @@ import asyncio
 import json
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,7 +109,8 @@ def _add_images(app: FastAPI, core: Core) -> None:
         with tempfile.TemporaryDirectory(dir=core.folder) as folder:
             path = Path(folder) / "upload"
             await _receive(request, path)
-            image = await run_in_threadpool(_read, core, path, kind, how)
+            with _called(path, how.name):
+                image = await run_in_threadpool(_read, core, path, kind, how)
         kept = core.images.keep(image)
         named = {"name": Path(how.name).name} if how.name else {}
         return core.images.facts(kept) | named
@@ -219,6 +222,22 @@ def _outcome(core: Core, job: str) -> Outcome:
         hint = "Ask for it once its state is done."
         raise ServiceError(msg, kind="state", hint=hint)
     return outcome
+
+
+@contextmanager
+def _called(path: Path, name: str) -> Iterator[None]:
+    """Have errors name an upload as its sender does, not where it lies meanwhile.
+
+    Raises:
+        MedcnnError: What was raised within.
+    """
+    try:
+        yield
+    except MedcnnError as error:
+        called = Path(name).name or "the image"
+        error.message = error.message.replace(str(path), called)
+        error.hint = error.hint.replace(str(path), called)
+        raise
 
 
 def _read(core: Core, path: Path, kind: str, read: Read) -> Image:

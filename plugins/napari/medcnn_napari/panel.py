@@ -293,8 +293,17 @@ class ClassifyPanel(QWidget):
         """Show an error with what to do."""
         self.message.setText(f"{error.message}\n{error.hint}".strip())
 
+    def _failed(self, error: Exception) -> None:
+        """Tell what was not foreseen, and be ready for another try."""
+        self._show_running(running=False)
+        words = f"Not foreseen: {type(error).__name__}: {error}."
+        if isinstance(error, OSError):
+            words = f"The system refused: {error.strerror or error}."
+        self.message.setText(f"{words}\nCheck disk and permissions, then try again.")
+
     def _run(self, made: Any, came: Any) -> None:
         made.returned.connect(came)
+        made.errored.connect(self._failed)
         self._running = made
         made.start()
 

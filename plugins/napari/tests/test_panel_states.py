@@ -1,5 +1,7 @@
 """The panel when users do not wait: layers renamed, removed, of several scales."""
 
+import errno
+
 import numpy as np
 from medcnn_napari.panel import ClassifyPanel
 from medcnn_napari.session import Session
@@ -83,3 +85,23 @@ def test_a_worker_that_was_missing_is_looked_for_again(
     made.classify.click()
     qtbot.waitUntil(lambda: made.models.count() > 0, timeout=60_000)
     own.close()
+
+
+def test_a_full_disk_is_told_and_frees_the_panel(
+    panel,  # noqa: F811
+    qtbot,
+    repository,
+    monkeypatch,
+):
+    open_image(panel, repository / VESSEL)
+    choose(panel, "vessel-3d")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(panel.session.worker(), "submit_classify", full)
+    monkeypatch.setattr("napari.utils.notifications.notification_manager.dispatch", str)
+    with qtbot.captureExceptions():
+        panel.classify.click()
+        wait(panel, qtbot)
+    assert "No space left on device" in panel.message.text()

@@ -1,5 +1,6 @@
 """One task at a time, moved on by calls that never wait."""
 
+import errno
 import time
 
 import workers
@@ -68,6 +69,20 @@ def test_a_job_that_fails_tells_both_sentences_and_keeps_the_worker():
     steps(session)
     assert failed == ["It is damaged. Send another."]
     assert not worker.closed
+
+
+def test_a_full_disk_is_told_and_the_session_goes_on():
+    session, failed = session_of(workers.FakeWorker([workers.FakeJob("found")]))
+
+    def submit(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    session.run(Task("Asking", submit, lambda _: None))
+    steps(session)
+    assert failed == [
+        "The system refused: No space left on device. Check disk and permissions."
+    ]
+    assert session.run(classify(lambda _: None))
 
 
 def test_a_worker_killed_in_between_is_told_and_started_again():

@@ -25,6 +25,11 @@ from medcnn_trame.stage import Stage
 
 __all__ = ["Viewer", "serve"]
 
+_TOLD_SECONDS = 0.05
+"""For the page to say what goes on, before views are drawn, which may take a second."""
+
+_CHECK = "Check disk and permissions, then try again."
+_REPORT = "Please report it, with what the terminal says; then try again."
 _ICON = "MedCNN/Resources/Icons/MedCNN.png"
 
 
@@ -70,15 +75,15 @@ class Viewer(TrameApp):
         self._is_chosen = True
         self._stop.set()
         name = files[0]["name"] if len(files) == 1 else f"{len(files)} files"
-        read = partial(self._upload, list(files))
-        self._beside(self._do("Reading ...", read, self._opened, about=name))
+        read, show = partial(self._upload, list(files)), partial(self._opened, name)
+        self._beside(self._do("Reading ...", read, show, about=name))
 
     def classify(self) -> None:
         """Ask the chosen model about the image, if nothing else goes on."""
         if self._turn.locked():
             return
         model = self.state.model
-        self._forget_answer()
+        self.state.update(NO_ANSWER)  # what is shown answers the last question
 
         def ask() -> Result:
             worker, image = self._living(), self._image
@@ -124,7 +129,8 @@ class Viewer(TrameApp):
         if self._given.path and self._worker is not None and not self._is_chosen:
             path = Path(self._given.path).resolve()
             load = partial(self._worker.load, path, cancel=self._stop)
-            await self._do("Reading ...", load, self._opened, about=path.name)
+            show = partial(self._opened, path.name)
+            await self._do("Reading ...", load, show, about=path.name)
 
     async def _do(
         self,
@@ -143,13 +149,22 @@ class Viewer(TrameApp):
             self._stop.clear()
             self._loop = asyncio.get_running_loop()
             try:
+                await asyncio.sleep(_TOLD_SECONDS)
+                if not self.state.labels:  # an answer was taken away
+                    self.stage.forget_answer()
                 found = await self._loop.run_in_executor(None, work)
                 with self.state:
                     done(found)
             except WorkerError as error:
-                self._tell(f"{about}: {error}" if about else str(error))
+                words = str(error)
+                self._tell(words if about in words else f"{about}: {words}")
             except ViewerError as error:
                 self._tell(error.words)
+            except OSError as error:
+                self._tell(f"The system refused: {error.strerror or error}. {_CHECK}")
+            except Exception as error:
+                self._tell(f"Not foreseen: {type(error).__name__}. {_REPORT}")
+                raise
             finally:
                 with self.state as state:
                     state.busy = ""
@@ -197,19 +212,14 @@ class Viewer(TrameApp):
             worker = self._living()
             return worker.image(worker.upload_file(whole))
 
-    def _opened(self, image: Image) -> None:
+    def _opened(self, name: str, image: Image) -> None:
         self.stage.show_image(image)
         self._image = image
         shape = " x ".join(map(str, image.shape))
         about = [image.modality or "", shape, *image.warnings]
-        self.state.image_words = ", ".join(part for part in about if part)
+        words = ", ".join(part for part in about if part)
+        self.state.image_words = f"{name}: {words}"
         self.state.update({"is_loaded": True} | NO_ANSWER)
-
-    def _forget_answer(self) -> None:
-        """Take the last answer away: what is shown answers the last question."""
-        with self.state as state:
-            state.update(NO_ANSWER)
-        self.stage.forget_answer()
 
     def _answered(self, result: Result) -> None:
         columns = answer_columns(result)
@@ -295,7 +305,7 @@ def _write(file: dict[str, Any], folder: Path, number: int) -> Path:
 
 
 def _zipped(paths: list[Path], folder: Path) -> Path:
-    whole = folder / "series.zip"
+    whole = folder / f"{len(paths)} files.zip"
     with zipfile.ZipFile(whole, "w") as archive:
         for number, path in enumerate(paths):
             archive.write(path, f"{number}/{path.name}")

@@ -97,6 +97,11 @@ def _top(viewer: Any) -> None:
         classes="error-text",
     )
     html.Div("{{ image_words }}", classes="text-caption image-words")
+    html.Div(
+        "Open an image with the first button, a series' folder with the second.",
+        v_if="!is_loaded && !busy",
+        classes="text-caption",
+    )
 
 
 def _classify(viewer: Any) -> None:
@@ -155,7 +160,7 @@ def _evaluate(viewer: Any) -> None:
     v3.VDivider(classes="my-3")
     v3.VTextField(
         v_model=("evaluate_path",), density="compact", classes="evaluate-path",
-        label="Labelled images: table or folder on this machine",
+        label="Labelled images: table or folder",
     )  # fmt: skip
     v3.VBtn(
         "Evaluate",

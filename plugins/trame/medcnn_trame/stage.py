@@ -86,6 +86,8 @@ class Stage:
 
     def forget_answer(self) -> None:
         """Take the last answer's heatmaps away."""
+        if not self._heats:
+            return
         for node in self._heats.values():
             self._slicer.scene.RemoveNode(node)
         self._heats, self._label = {}, ""

@@ -85,16 +85,19 @@ def test_a_volume_is_classified_and_its_heatmap_comes_and_goes(viewer, page, tmp
 
 def test_a_film_is_uploaded_and_one_that_is_broken_says_so(viewer, page, tmp_path):
     page.goto(viewer("--model", "chest-xray"))
-    page.wait_for_selector(".classify", timeout=WAIT)
+    page.wait_for_selector("text=Open an image with the first button", timeout=WAIT)
+    assert page.is_disabled(".classify")
     page.wait_for_selector(".busy", state="detached", timeout=WAIT)
     broken = tmp_path / "broken.dcm"
     broken.write_bytes((SAMPLES / "chest_nodule.dcm").read_bytes()[:700])
     page.set_input_files("input[type=file] >> nth=0", broken)
     page.wait_for_selector(".error-text", timeout=WAIT)
     assert "broken.dcm" in page.inner_text(".error-text")
+    assert "medcnn-serve" not in page.inner_text(".error-text")  # no user has that
     page.set_input_files("input[type=file] >> nth=0", SAMPLES / "chest_nodule.dcm")
     page.wait_for_selector(".classify:not([disabled])", timeout=WAIT)
-    assert "448 x 480 x 1" in page.inner_text(".image-words")
+    words = page.inner_text(".image-words")
+    assert words == "chest_nodule.dcm: DX, 448 x 480 x 1"
     assert not page.is_visible(".error-text")
     page.wait_for_timeout(4000)
     assert likeness(page, SAMPLES / "chest_nodule.dcm") > 0.9

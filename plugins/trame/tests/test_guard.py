@@ -1,6 +1,7 @@
 """Who may open the page, asked as other web pages would ask."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 import pytest
@@ -37,7 +38,8 @@ class Server:
 
 
 def test_a_foreign_page_gets_no_websocket_and_no_frame():
-    asyncio.run(_ask_as_others())
+    with ThreadPoolExecutor(1) as beside:  # the browser of other tests has a loop here
+        beside.submit(asyncio.run, _ask_as_others()).result()
 
 
 async def _ask_as_others():

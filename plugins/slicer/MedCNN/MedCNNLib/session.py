@@ -145,6 +145,10 @@ class Session:
         except ViewerError as error:
             self._forget()
             self._failed(error.words)
+        except OSError as error:
+            self._forget()
+            why = error.strerror or type(error).__name__
+            self._failed(f"The system refused: {why}. Check disk and permissions.")
         except Exception as error:
             self._forget()
             told = f"An error that was not foreseen: {type(error).__name__}. "
