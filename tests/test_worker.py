@@ -515,7 +515,10 @@ def test_what_a_killed_worker_left_is_removed_by_the_next(tmp_path, monkeypatch)
     dead.wait()
     names = {
         f"medcnn-serve-{dead.pid}-abc": False,
+        f"medcnn-client-{dead.pid}-abc": False,
         f"medcnn-serve-{os.getpid()}-abc": True,
+        f"medcnn-client-{os.getpid()}-abc": True,
+        f"medcnn-view-{dead.pid}-abc": True,
         "medcnn-serve-notes": True,
     }
     for name in names:

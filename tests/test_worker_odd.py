@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+import types
 
 import nibabel
 import numpy as np
@@ -140,6 +141,20 @@ def test_an_error_of_a_route_that_was_not_foreseen_is_told_as_one(monkeypatch):
     assert error["kind"] == "internal"
     assert "ZeroDivisionError" in error["message"]
     assert b"Doe" not in body["body"]
+
+
+def test_where_ending_is_killing_a_worker_is_asked_to_end_and_tidies(
+    tmp_path, monkeypatch
+):
+    """Windows knows no SIGTERM: it ends as its standard input is closed."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    worker = Worker(device="cpu")
+    process = worker._process
+    assert list(tmp_path.glob("medcnn-serve-*"))
+    monkeypatch.setattr("MedCNNLib.client.sys", types.SimpleNamespace(platform="win32"))
+    worker.close()
+    assert process.returncode == 0
+    assert not list(tmp_path.glob("medcnn-serve-*"))
 
 
 def test_a_server_that_only_errs_is_no_worker():

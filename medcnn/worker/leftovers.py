@@ -11,16 +11,17 @@ from pathlib import Path
 __all__ = ["lives", "new_folder"]
 
 _PREFIX = "medcnn-serve-"
-_NAME = re.compile(re.escape(_PREFIX) + r"(\d+)-\w+")
+_NAME = re.compile(r"medcnn-(?:serve|client)-(\d+)-\w+")
 
 
 def new_folder() -> Path:
-    """Make a private folder; remove those of this user's workers that live no more.
+    """Make a private folder; remove those of this user's processes that live no more.
 
-    A worker that was killed cannot remove its own, and an upload may lie in it.
+    A worker that was killed cannot remove its own, and an upload may lie in it; nor can
+    a viewer that was killed, in whose folder lies what its worker said.
     """
     root = Path(tempfile.gettempdir())
-    for path in root.glob(f"{_PREFIX}*"):
+    for path in root.glob("medcnn-*"):
         with contextlib.suppress(OSError):
             if _is_left(path):
                 shutil.rmtree(path, ignore_errors=True)
@@ -41,7 +42,7 @@ def lives(pid: int) -> bool:
 
 
 def _is_left(path: Path) -> bool:
-    """Say whether a folder is this user's, and of a worker that lives no more."""
+    """Say whether a folder is this user's, and of a process that lives no more."""
     named = _NAME.fullmatch(path.name)
     if named is None or path.is_symlink() or not path.is_dir():
         return False

@@ -844,7 +844,8 @@ class Worker(Client):
         self._until = time.monotonic() + timeout
         self._timeout = timeout
         self._greeting: Steps | None = None
-        self._folder: str | None = tempfile.mkdtemp(prefix="medcnn-client-")
+        prefix = f"medcnn-client-{os.getpid()}-"
+        self._folder: str | None = tempfile.mkdtemp(prefix=prefix)
         # -P: what lies in the current folder is not taken for medcnn
         command = [str(python or sys.executable), "-P", "-m", "medcnn", "worker"]
         command += ["--stdin"]
@@ -927,7 +928,8 @@ class Worker(Client):
             if process.stdin is not None:
                 with contextlib.suppress(OSError):
                     process.stdin.close()
-            process.terminate()
+            if sys.platform != "win32":  # where it would end at once, and tidy nothing
+                process.terminate()
             until = time.monotonic() + _ENDING_SECONDS
             while process.poll() is None:
                 yield None
