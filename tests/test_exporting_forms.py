@@ -3,8 +3,10 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 
 import cv2
 import nibabel
@@ -18,7 +20,7 @@ from typer.testing import CliRunner
 import medcnn
 from medcnn.calibration import probabilities_of
 from medcnn.cli import app
-from medcnn.errors import DataError, EngineError
+from medcnn.errors import BundleError, DataError, EngineError
 from medcnn.exporting import forms
 from medcnn.geometry import Geometry
 from medcnn.image import Image
@@ -235,3 +237,126 @@ def test_the_command_says_how_far_the_exported_answers_are(tmp_path):
     found = json.loads(again.stdout)
     assert found["agreement"]["max_difference_probability"] < 1e-5
     assert {"model.xml", "model.bin", "export.json"} < set(found["files"])
+
+
+# ------------------------------------------------------------------ there and back
+
+
+@pytest.mark.parametrize(
+    ("dims", "shape"), [(2, (32, 32)), (3, (12, 20, 24))], ids=["pictures", "volumes"]
+)
+def test_an_exported_monai_bundle_comes_back_as_the_model_that_it_was(
+    tmp_path, dims, shape
+):
+    bundle = make_bundle(tmp_path / "m", seed=3, spread=20, dims=dims, shape=shape)
+    folder = medcnn.export(bundle.path, form="monai-bundle", output=tmp_path / "out")
+    made = medcnn.import_model(folder, output=tmp_path / "back")
+    before, after = (medcnn.Model.open(one.path) for one in (bundle, made.bundle))
+    sample = film_pixels(4, rows=130, columns=110) if dims == 2 else None
+    image = a_case(sample)
+    wanted = before.predict(image).probabilities
+    assert len({round(p, 3) for p in wanted.values()}) > 1
+    assert after.predict(image).probabilities == pytest.approx(wanted, abs=1e-6)
+    there, back = (medcnn.explain(one, image).array for one in (before, after))
+    np.testing.assert_allclose(back, there, atol=1e-5 * there.max())
+    spec = bundle.spec.model_dump(exclude={"files"})
+    assert made.bundle.spec.model_dump(exclude={"files"}) == spec
+    assert made.bundle.card() == bundle.card()
+    assert made.bundle.sha256 == bundle.sha256
+    again = medcnn.export(made.bundle.path, form="onnx", output=tmp_path / "again")
+    assert (again / "model.onnx").is_file()
+
+
+def a_case(pixels):
+    if pixels is not None:
+        return Image.from_picture(pixels, modality="CR")
+    values, affine = a_volume((40, 31, 22))
+    values += np.linspace(0, 300, 40, dtype=np.float32)[:, None, None]
+    return Image(array=values[None], geometry=Geometry(values.shape, affine))
+
+
+@pytest.fixture(scope="module")
+def monai_export(tmp_path_factory):
+    root = tmp_path_factory.mktemp("monai")
+    bundle = make_bundle(root / "m", seed=3)
+    return medcnn.export(bundle.path, form="monai-bundle", output=root / "out")
+
+
+def rewritten(archive, change):
+    """Write a zip archive anew, with one of its parts changed."""
+    with zipfile.ZipFile(archive) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(archive, "w") as new:
+        for name, content in parts.items():
+            new.writestr(name, change(name, content))
+
+
+def pickled(name, content):
+    if name.endswith("config.json"):
+        return content.replace(b'"use_pickle": false', b'"use_pickle": true')
+    return content
+
+
+def other_numbers(name, content):
+    return content[::-1] if name.endswith("/weight_0") else content
+
+
+def shorter(name, content):
+    return content[:-4] if name.endswith("/weight_0") else content
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        (pickled, BundleError, "a tensor is a pickle"),
+        (shorter, BundleError, "not laid out row by row"),
+        (other_numbers, EngineError, "beside the model that it was made of"),
+    ],
+)
+def test_an_altered_program_is_refused_and_never_run(
+    tmp_path, monai_export, change, error, match
+):
+    folder = tmp_path / "altered"
+    shutil.copytree(monai_export, folder)
+    rewritten(folder / "models" / "model.pt2", change)
+    with pytest.raises(error, match=match):
+        medcnn.import_model(folder, output=tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_program_of_another_network_is_refused(tmp_path, monai_export):
+    folder = tmp_path / "altered"
+    shutil.copytree(monai_export, folder)
+    facts = json.loads((folder / "bundle.json").read_text())
+    facts["network"]["arguments"]["width"] = 8
+    (folder / "bundle.json").write_text(json.dumps(facts))
+    with pytest.raises(BundleError, match="does not fit the network that is named"):
+        medcnn.import_model(folder, output=tmp_path / "back")
+    with zipfile.ZipFile(
+        folder / "models" / "model.pt2", "w", zipfile.ZIP_DEFLATED
+    ) as new:
+        new.writestr("archive/data/weights/model_weights_config.json", "{}")
+    with pytest.raises(BundleError, match="its parts are compressed"):
+        medcnn.import_model(folder, output=tmp_path / "back")
+    with zipfile.ZipFile(folder / "models" / "model.pt2", "w") as new:
+        new.writestr("archive/other", "{}")
+    with pytest.raises(BundleError, match="holds no list of weights"):
+        medcnn.import_model(folder, output=tmp_path / "back")
+
+
+def test_an_altered_bundle_of_ours_is_refused(tmp_path, monai_export):
+    folder = tmp_path / "altered"
+    shutil.copytree(monai_export, folder)
+    with pytest.raises(DataError, match="says itself what it is"):
+        medcnn.import_model(folder, description="x.toml", output=tmp_path / "back")
+    (folder / "models" / "model.pt2").write_bytes(b"PK")
+    with pytest.raises(BundleError, match="cannot be read as a program"):
+        medcnn.import_model(folder, output=tmp_path / "back")
+    (folder / "export.json").write_text("{}")
+    with pytest.raises(BundleError, match="is no whole MONAI bundle of medcnn"):
+        medcnn.import_model(folder, output=tmp_path / "back")
+    (folder / "export.json").write_text('{"probe": []}')
+    with pytest.raises(BundleError, match="does not say what the model answered"):
+        medcnn.import_model(folder, output=tmp_path / "back")
+    with pytest.raises(DataError, match="a description is needed"):
+        medcnn.import_model(folder / "README.txt", output=tmp_path / "back")

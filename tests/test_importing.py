@@ -3,7 +3,6 @@
 import json
 import pickle
 import shutil
-import warnings
 
 import cv2
 import numpy as np
@@ -11,6 +10,16 @@ import onnx
 import pytest
 import torch
 from films import film_pixels
+from foreign_models import (
+    LABELS,
+    SAID,
+    WEIGHTS,
+    Canary,
+    Foreign,
+    images,
+    monai_folder,
+    written,
+)
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from typer.testing import CliRunner
@@ -29,72 +38,6 @@ from medcnn.importing import read_description
 from medcnn.worklist import read_worklist
 
 pytestmark = pytest.mark.slow
-
-LABELS = ["effusion", "mass", "nodule"]
-SAID = {
-    "name": "foreign",
-    "summary": "A network of somebody else.",
-    "labels": LABELS,
-    "activation": "sigmoid",
-    "gives": "logits",
-    "input": {"dims": 2, "channels": 1, "shape": [32, 40]},
-    "preprocessing": {
-        "channels": 1,
-        "steps": [{"step": "resize", "shape": [32, 40]}, {"step": "percentiles"}],
-    },
-}
-
-
-class Foreign(nn.Module):
-    """A small network whose head is laid on a mean over all places, or is not."""
-
-    def __init__(self, *, channels=1, pools=True, last=None):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, 8, 3, 2, 1),
-            nn.BatchNorm2d(8),
-            nn.ReLU(),
-            nn.Conv2d(8, 24, 3, 2, 1),
-            nn.ReLU(),
-        )
-        self.pool = nn.AdaptiveAvgPool2d(1) if pools else nn.AdaptiveMaxPool2d(1)
-        self.head = nn.Linear(24, 3)
-        self.last = last or nn.Identity()
-
-    def forward(self, x):
-        pooled = torch.flatten(self.pool(self.body(x)), 1)
-        return self.last(self.head(pooled))
-
-
-def written(folder, *, network=None, said=None, channels=1, dynamic=False, **options):
-    """Write a network as ONNX and its description; return both and the network."""
-    torch_rng = torch.random.fork_rng()
-    with torch_rng:
-        torch.manual_seed(2)  # noqa: TID251 - a test's network is seeded whole
-        network = network or Foreign(channels=channels, **options)
-        for layer in network.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.running_mean.normal_()
-    network.eval()
-    path, description = folder / "their.onnx", folder / "their.json"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecation notes
-        torch.onnx.export(
-            network,
-            (torch.zeros(1, channels, 32, 40),),
-            path,
-            dynamo=False,
-            input_names=["x"],
-            output_names=["logits"],
-            dynamic_axes={"x": {0: "n"}} if dynamic else None,
-        )
-    description.write_text(json.dumps({**SAID, **(said or {})}))
-    return path, description, network
-
-
-def images(channels=1):
-    rng = np.random.default_rng(7)
-    return list(rng.normal(size=(5, channels, 32, 40)).astype(np.float32))
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
@@ -240,16 +183,6 @@ def test_a_network_without_a_head_is_imported_without_a_map(tmp_path):
     np.testing.assert_allclose(answer.logits, wanted, atol=1e-4)
 
 
-class Canary:
-    """Writes a file if it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (exec, (f"open({str(self.path)!r}, 'w').close()",))
-
-
 @pytest.mark.parametrize(
     "name", ["model.pkl", "model.joblib", "model.onnx", "model.pt"]
 )
@@ -323,7 +256,6 @@ def test_a_graph_that_reaches_beyond_itself_is_refused(tmp_path, make, match):
         ({"script": "os.system('true')"}, "script: Extra inputs are not permitted"),
         ({"labels": []}, "labels: "),
         ({"labels": ["a", "a", "b"]}, "labels are named twice"),
-        ({"labels": ["a", "", "b"]}, r"labels\.1: "),
         ({"labels": ["a", "b\n", "c"]}, r"labels\.1: "),
         ({"labels": ["a", "b\\\\c", "d"]}, r"labels\.1: "),
         ({"labels": ["a"], "activation": "softmax"}, "always 1"),
@@ -404,21 +336,6 @@ def test_torch_refuses_an_imported_graph_in_words(tmp_path):
         open_engine(made.bundle, engine="torch")
 
 
-WEIGHTS = {
-    **SAID,
-    "network": {"name": "densenet121"},
-    "input": {"dims": 2, "channels": 1, "shape": [64, 64]},
-    "preprocessing": {
-        "channels": 1,
-        "steps": [
-            {"step": "resize", "shape": [64, 64]},
-            {"step": "window", "center": 127.5, "width": 255},
-            {"step": "normalise", "mean": 0.5, "std": 0.00048828125},
-        ],
-    },
-}
-
-
 @pytest.fixture(scope="module")
 def densenet():
     """MONAI's own DenseNet with weights and running statistics of a seed."""
@@ -494,36 +411,13 @@ def test_a_torch_file_that_would_run_code_is_refused_and_does_not(tmp_path):
     canary = tmp_path / "it-ran"
     torch.save({"weight": Canary(canary)}, tmp_path / "their.pt")
     (tmp_path / "their.json").write_text(json.dumps(WEIGHTS))
-    with pytest.raises(BundleError, match="cannot be read as weights"):
+    with pytest.raises(BundleError, match=r"it names __builtin__\.exec, whose"):
         medcnn.import_model(
             tmp_path / "their.pt",
             description=tmp_path / "their.json",
             output=tmp_path / "out",
         )
     assert not canary.exists()
-
-
-def monai_folder(folder, network, **changes):
-    """Write a MONAI bundle as the model zoo does."""
-    (folder / "configs").mkdir(parents=True)
-    (folder / "models").mkdir()
-    config = {
-        "imports": ["$import os"],
-        "device": "$torch.device('cpu')",
-        "channels": 1,
-        "network_def": {
-            "_target_": "DenseNet121",
-            "spatial_dims": 2,
-            "in_channels": "@channels",
-            "out_channels": 3,
-            **changes,
-        },
-        "network": "$@network_def.to(@device)",
-    }
-    (folder / "configs" / "inference.json").write_text(json.dumps(config))
-    torch.save({"model": network.state_dict()}, folder / "models" / "model.pt")
-    (folder.parent / "their.json").write_text(json.dumps(WEIGHTS | {"network": None}))
-    return {"description": folder.parent / "their.json", "output": folder.parent / "o"}
 
 
 def test_a_monai_bundle_answers_as_monais_network(tmp_path, densenet):

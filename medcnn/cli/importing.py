@@ -21,17 +21,18 @@ def import_model(
         ),
     ],
     *,
-    description: Annotated[
-        Path,
-        typer.Option(
-            help="TOML or JSON: labels, preprocessing, activation. See docs/models.md.",
-            show_default=False,
-        ),
-    ],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="The new model.", show_default=False),
     ],
+    description: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML or JSON: labels, preprocessing, activation. See docs/models.md. "
+            "A MONAI bundle of medcnn export needs none.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

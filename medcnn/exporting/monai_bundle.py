@@ -11,13 +11,17 @@ from medcnn.engines.contract import need
 from medcnn.engines.torch import network_of
 from medcnn.errors import DataError
 
-__all__ = ["PROGRAM", "write_monai_bundle"]
+__all__ = ["LOADER", "PROGRAM", "write_monai_bundle"]
 
 PROGRAM = "models/model.pt2"
 """The network, as torch.export writes it."""
 
 _MODULE = "medcnn_portable"
 _PARTS = f"scripts.{_MODULE}"
+
+LOADER = f"{_PARTS}.load_network"
+"""What loads it: by this name `medcnn import` knows its own."""
+
 _FACTS = f"$@bundle_root + '/{SPEC}'"
 
 _README = """# {name}
@@ -112,7 +116,7 @@ def _inference(spec: BundleSpec) -> dict[str, Any]:
         "input": None,
         "output": "$@bundle_root + '/eval/probabilities.csv'",
         "network_def": {
-            "_target_": f"{_PARTS}.load_network",
+            "_target_": LOADER,
             "path": f"$@bundle_root + '/{PROGRAM}'",
         },
         "preprocessing": {"_target_": "Compose", "transforms": _transforms(spec)},

@@ -23,7 +23,7 @@ __all__ = ["ImportDescription", "read_description"]
 
 Label = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f\\]+$"),
+    StringConstraints(max_length=64, pattern=r"^[^\x00-\x1f\x7f\\]*$"),
 ]
 """As a DICOM code meaning may be: PS3.5 6.2, LO."""
 
@@ -67,13 +67,17 @@ class ImportDescription(_Record):
 
     Attributes:
         name: The new model's.
-        labels: In the order of the network's outputs, the main label first.
+        labels: In the order of the network's outputs, the main label first; "" for an
+            output that is left out.
         activation: "sigmoid" for labels that may occur together, "softmax" for classes
             of which exactly one is true.
         gives: Whether the network's last layer makes probabilities already. Nobody can
             see that in a number.
         network: For a file of weights: which network of ours they are for.
         channels: Normalisation by channel; only for a graph.
+        axes: The order that the network sees: "kji" is (slices, rows, columns), "ijk"
+            (columns, rows, slices), which is what MONAI's LoadImage gives. A picture
+            has no slices. Of a MONAI bundle it must be said.
         thresholds: Of labels; others get 0.5.
         licence: Under which the weights may be used.
         origin: Where they come from.
@@ -89,10 +93,35 @@ class ImportDescription(_Record):
     preprocessing: Preprocessing
     network: NetworkSpec | None = None
     channels: Channels | None = None
+    axes: Literal["kji", "ijk"] | None = None
     thresholds: dict[str, Thresholds] = Field(default_factory=dict)
     gate: GateRules | None = None
     licence: str = "not stated"
     origin: str = "not stated"
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The labels that have a name."""
+        return tuple(label for label in self.labels if label)
+
+    @property
+    def rows(self) -> tuple[int, ...] | None:
+        """Which outputs have a name; None if all have."""
+        found = tuple(n for n, label in enumerate(self.labels) if label)
+        return None if len(found) == len(self.labels) else found
+
+    @model_validator(mode="after")
+    def _labels_are_names(self) -> "ImportDescription":
+        if not self.kept:
+            msg = "labels: expected a name for one of them at least"
+            raise ValueError(msg)
+        if len(set(self.kept)) < len(self.kept):
+            msg = "labels are named twice"
+            raise ValueError(msg)
+        if self.rows is not None and self.activation == "softmax":
+            msg = "labels: of classes of which exactly one is true none can be left out"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "ImportDescription":
@@ -103,13 +132,10 @@ class ImportDescription(_Record):
         if self.channels is not None and len(self.channels.means) != takes:
             msg = f"channels.means has {len(self.channels.means)} numbers for {takes} "
             raise ValueError(msg + "channels")
-        if len(set(self.labels)) < len(self.labels):
-            msg = "labels are named twice"
-            raise ValueError(msg)
         if self.activation == "softmax" and len(self.labels) == 1:
             msg = "softmax of one label is always 1: name two, or say sigmoid"
             raise ValueError(msg)
-        unknown = set(self.thresholds) - set(self.labels)
+        unknown = set(self.thresholds) - set(self.kept)
         if unknown:
             msg = f"thresholds of {', '.join(sorted(unknown))}, which are no labels"
             raise ValueError(msg)

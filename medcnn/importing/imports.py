@@ -19,11 +19,19 @@ from medcnn.bundle import (
     file_sha256,
 )
 from medcnn.bundle_writing import write_bundle
-from medcnn.errors import BundleError, EngineError, MedcnnError, OutputError
+from medcnn.errors import (
+    BundleError,
+    DataError,
+    EngineError,
+    MedcnnError,
+    OutputError,
+)
+from medcnn.exporting.verifying import probes
 from medcnn.gate import GateRules
 from medcnn.importing.describing import ImportDescription, read_description
+from medcnn.importing.own import is_own_export, read_own_export
 from medcnn.importing.sources import Draft, importer_of
-from medcnn.model import Model
+from medcnn.model import Answer, Model
 
 __all__ = ["WORST_APART", "Imported", "import_model"]
 
@@ -42,6 +50,11 @@ _FOREIGN_ERRORS = (
     ValueError,
 )
 """What onnx, NumPy, torch and the engines raise on damaged graphs."""
+
+_LEFT_BEHIND = (
+    "An export leaves out the statistics of training features, the sample for drift "
+    "and the self-test: the gate knows headers alone."
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,7 @@ class Imported:
 
 
 def import_model(
-    source: str | Path, *, description: str | Path, output: str | Path
+    source: str | Path, *, output: str | Path, description: str | Path | None = None
 ) -> Imported:
     """Make a bundle of somebody else's classifier; nothing of it is executed as code.
 
@@ -73,7 +86,8 @@ def import_model(
     Args:
         source: A .onnx file; a .safetensors, .pt or .pth file of weights for a network
             of ours, in TorchXRayVision's names among others; a MONAI bundle's folder.
-        description: TOML or JSON: see `ImportDescription`.
+        description: TOML or JSON: see `ImportDescription`. None for a MONAI bundle that
+            `medcnn export` wrote, which says itself what it is.
         output: The new model's directory; there must be none yet.
 
     Raises:
@@ -85,26 +99,63 @@ def import_model(
         OutputError: If the directory is there already or cannot be written.
     """
     path, folder = Path(source), Path(output)
-    said = read_description(Path(description))
     if folder.exists():
         msg = f"{folder} is there already"
         raise OutputError(msg, hint="Choose another --output, or delete it first.")
+    if is_own_export(path):
+        return _import_own(path, folder, description)
+    if description is None:
+        msg = f"{path} does not say what its numbers mean: a description is needed"
+        raise DataError(msg, hint="--description FILE; docs/models.md shows one.")
+    said = read_description(Path(description))
     with _damaged_in_words(path):
         draft = importer_of(path)(path, said)
-        spec = _spec(path, said, draft)
-        bundle = write_bundle(
-            folder,
-            spec,
-            weights=draft.weights,
-            graph=draft.graph,
-            files={CARD: _card(path, said, draft).encode()},
+        card = _card(path, said, draft)
+        is_logit = said.gives == "logits"
+        bundle, first, apart = _written(
+            folder, _spec(path, said, draft), draft, card, is_logit=is_logit
         )
-        try:
-            apart, keeps_places = _compared(bundle, said, draft)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-    return Imported(bundle, keeps_places, apart, _warnings(said, keeps_places))
+    warnings = _warnings(said, draft, first.has_places)
+    return Imported(bundle, first.has_places, apart, warnings)
+
+
+def _import_own(path: Path, folder: Path, description: str | Path | None) -> Imported:
+    """Bring a MONAI bundle that medcnn wrote back.
+
+    Raises:
+        DataError: If it is described all the same.
+    """
+    if description is not None:
+        msg = f"{path} was exported by medcnn and says itself what it is"
+        raise DataError(msg, hint="Leave --description out.")
+    with _damaged_in_words(path):
+        own = read_own_export(path)
+        bundle, first, apart = _written(
+            folder, own.spec, own.draft, own.card, is_logit=True
+        )
+    return Imported(bundle, first.has_places, apart, (_LEFT_BEHIND,))
+
+
+def _written(
+    folder: Path, spec: BundleSpec, draft: Draft, card: str, *, is_logit: bool
+) -> tuple[Bundle, Answer, float]:
+    """Write a bundle, and return what it answers and how far that is from its source.
+
+    Raises:
+        BaseException: If it cannot be run, or answers otherwise; nothing is left then.
+    """
+    bundle = write_bundle(
+        folder,
+        spec,
+        weights=draft.weights,
+        graph=draft.graph,
+        files={CARD: card.encode()},
+    )
+    try:
+        return bundle, *_compared(bundle, draft, is_logit=is_logit)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 @contextmanager
@@ -125,43 +176,32 @@ def _damaged_in_words(path: Path) -> Iterator[None]:
         raise BundleError(msg, hint=hint + "image.") from error
 
 
-def _compared(
-    bundle: Bundle, said: ImportDescription, draft: Draft
-) -> tuple[float, bool]:
-    """Return how far the bundle is from its source, and whether it keeps places.
+def _compared(bundle: Bundle, draft: Draft, *, is_logit: bool) -> tuple[Answer, float]:
+    """Return the bundle's first answer, and how far its answers are from its source's.
 
     Raises:
         EngineError: If it is too far.
     """
-    size = _TRIED, said.input.channels, *said.input.shape
-    tensors = list(np.random.default_rng(0).normal(size=size).astype(np.float32))
+    spec = bundle.spec
+    tensors = probes(spec, _TRIED)
     answers = list(Model.open(bundle.path, device="cpu").stream(tensors))
-    if said.gives == "logits":
+    if is_logit:
         got = np.array([one.logits for one in answers], np.float64)
     else:
         shares = [one.prediction.probabilities for one in answers]
-        got = np.array([[one[name] for name in said.labels] for one in shares])
+        got = np.array([[one[name] for name in spec.labels] for one in shares])
     wanted = np.asarray(draft.run(tensors), np.float64)
     scale = max(1.0, float(np.abs(wanted).max()))
     apart = float(np.abs(got - wanted).max())
     if not apart <= WORST_APART * scale:
         msg = f"the bundle answers up to {apart:.2g} beside its source"
         raise EngineError(msg, hint="Report this: the network was not understood.")
-    return apart, answers[0].has_places
+    return answers[0], apart
 
 
 def _spec(path: Path, said: ImportDescription, draft: Draft) -> BundleSpec:
     """Return bundle.json of an imported model."""
-    points = []
-    for label in said.labels:
-        known = said.thresholds.get(label)
-        flag, review = (0.5, 0.5) if known is None else (known.flag, known.review)
-        chosen = "nothing: 0.5 was taken" if known is None else "not stated"
-        points.append(
-            OperatingPoint(
-                label=label, flag=flag, review=review, rule="fixed", chosen_on=chosen
-            )
-        )
+    points = tuple(_point(label, said, draft) for label in said.kept)
     digest = file_sha256(draft.file)
     recipe = {"imported_from": path.name, "sha256": digest, "origin": said.origin}
     return BundleSpec(
@@ -172,9 +212,9 @@ def _spec(path: Path, said: ImportDescription, draft: Draft) -> BundleSpec:
         head=draft.head,
         input=said.input,
         preprocessing=said.preprocessing,
-        labels=said.labels,
+        labels=said.kept,
         activation=said.activation,
-        operating_points=tuple(points),
+        operating_points=points,
         gate=said.gate or GateRules(colour=said.input.channels == 3),
         training=TrainingFacts(
             date=datetime.now(UTC).date().isoformat(),
@@ -188,10 +228,25 @@ def _spec(path: Path, said: ImportDescription, draft: Draft) -> BundleSpec:
     )
 
 
-def _warnings(said: ImportDescription, keeps_places: bool) -> tuple[str, ...]:
+def _point(label: str, said: ImportDescription, draft: Draft) -> OperatingPoint:
+    """Return a label's thresholds: those described, else the source's own, else 0.5."""
+    known, own = said.thresholds.get(label), draft.thresholds.get(label)
+    flag, review, chosen = 0.5, 0.5, "nothing: 0.5 was taken"
+    if known is not None:
+        flag, review, chosen = known.flag, known.review, "not stated"
+    elif own is not None:
+        flag, review, chosen = own, own, "its source (op_threshs)"
+    return OperatingPoint(
+        label=label, flag=flag, review=review, rule="fixed", chosen_on=chosen
+    )
+
+
+def _warnings(
+    said: ImportDescription, draft: Draft, keeps_places: bool
+) -> tuple[str, ...]:
     """Return what must be known before it is used."""
     found = ["Its performance on your images is not known: medcnn evaluate."]
-    if set(said.labels) - set(said.thresholds):
+    if set(said.kept) - set(said.thresholds) - set(draft.thresholds):
         found.append("Thresholds of 0.5 mean nothing yet: medcnn calibrate sets them.")
     if not keeps_places:
         found.append(

@@ -1,8 +1,8 @@
 """What a foreign model is read from: a graph, a file of weights, a MONAI bundle."""
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from medcnn.importing.describing import ImportDescription
 
 __all__ = ["Draft", "importer_of"]
 
+_TORCH = {".pt", ".pth"}
 _PICKLES = {".pkl", ".pickle", ".joblib", ".dill"}
 _TRAIN = "medcnn-imaging[train]"
+_MONAI = "a MONAI bundle"
 _KINDS = (
     "A .onnx file, a .safetensors, .pt or .pth file of weights by name, or the folder "
     "of a MONAI bundle is imported."
@@ -38,6 +40,7 @@ class Draft:
         head: Which of the weights are the linear head.
         run: Tensors (C, ...) in, what the source's network gives out, (images, labels).
         words: What the source is.
+        thresholds: Probabilities that the source itself decides by.
     """
 
     file: Path
@@ -47,6 +50,7 @@ class Draft:
     head: HeadNames
     run: Callable[[Sequence[Tensor]], npt.NDArray[np.float32]]
     words: str
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 Importer = Callable[[Path, ImportDescription], Draft]
@@ -62,7 +66,8 @@ def importer_of(path: Path) -> Importer:
         msg = f"{path} is not there"
         raise BundleError(msg, hint=_KINDS)
     kind = path.suffix.lower()
-    if kind in _PICKLES or _begins_as_pickle(path):
+    is_old = kind in _TORCH and path.is_file() and _reads_as_old_torch(path)
+    if kind in _PICKLES or (_begins_as_pickle(path) and not is_old):
         msg = f"{path} is a pickle, which can run code when it is read: refused"
         hint = "Save the network as ONNX, or its weights as safetensors, where it was "
         raise BundleError(msg, hint=hint + "made.")
@@ -72,6 +77,12 @@ def importer_of(path: Path) -> Importer:
         return _IMPORTERS[kind]
     msg = f"{path} is of no kind that is imported"
     raise BundleError(msg, hint=_KINDS)
+
+
+def _reads_as_old_torch(path: Path) -> bool:
+    """Whether torch wrote it before 1.6: its weights are read without running code."""
+    pickles: Any = need("medcnn.networks.pickles", package="torch", install=_TRAIN)
+    return bool(pickles.is_legacy_torch(path))
 
 
 def _begins_as_pickle(path: Path) -> bool:
@@ -94,13 +105,16 @@ def _from_onnx(path: Path, said: ImportDescription) -> Draft:
         gives=said.gives,
         means=() if by_channel is None else by_channel.means,
         deviations=() if by_channel is None else by_channel.deviations,
+        rows=said.rows,
+        is_turned=said.axes == "ijk",
     )
     adopted = foreign.adopt_graph(path, wanted)
 
     def run(tensors: Sequence[Tensor]) -> npt.NDArray[np.float32]:
         from medcnn.engines.openvino import run_graph
 
-        return run_graph(path, [_by_channel(said, one) for one in tensors])
+        theirs = [_as_theirs(said, _by_channel(said, one)) for one in tensors]
+        return _kept(said, run_graph(path, theirs))
 
     return Draft(
         file=path,
@@ -123,6 +137,18 @@ def _by_channel(said: ImportDescription, tensor: Tensor) -> Tensor:
     return np.asarray(scaled, np.float32)
 
 
+def _as_theirs(said: ImportDescription, tensor: Tensor) -> Tensor:
+    """Turn a tensor (C, rows, columns) or (C, slices, rows, columns) to their axes."""
+    if said.axes != "ijk":
+        return tensor
+    return np.ascontiguousarray(tensor.transpose(0, *range(tensor.ndim - 1, 0, -1)))
+
+
+def _kept(said: ImportDescription, outputs: Tensor) -> Tensor:
+    """Leave out the outputs without a name."""
+    return outputs if said.rows is None else outputs[:, list(said.rows)]
+
+
 def _from_weights(path: Path, said: ImportDescription) -> Draft:
     """Put foreign weights into a network of ours.
 
@@ -139,45 +165,74 @@ def _from_weights(path: Path, said: ImportDescription) -> Draft:
         "medcnn.networks.foreign_weights", package="torch", install=_TRAIN
     )
     shape = (said.input.channels, *said.input.shape)
-    network = networks.build(
-        said.network.name,
-        dims=said.input.dims,
-        in_channels=said.input.channels,
-        labels=len(said.labels),
-        shape=said.input.shape,
-        **said.network.arguments,
-    )
-    names = reader.adopt_weights(network, path)
+    network = _built(networks, said, len(said.labels))
+    adopted = reader.adopt_weights(network, path)
+    small = network
+    if said.rows is not None:
+        small = _built(networks, said, len(said.rows))
+        reader.take_rows(small, network, said.rows)
+
+    def run(tensors: Sequence[Tensor]) -> npt.NDArray[np.float32]:
+        return _kept(said, reader.run_network(network, tensors))
+
+    known = zip(said.labels, adopted.thresholds, strict=False)
     return Draft(
         file=path,
-        weights={k: v.detach().numpy() for k, v in network.state_dict().items()},
-        graph=lambda file: bytes(networks.export_graph(network, shape, file)),
+        weights={k: v.detach().numpy() for k, v in small.state_dict().items()},
+        graph=lambda file: bytes(networks.export_graph(small, shape, file)),
         network=said.network,
         head=HeadNames(weight="head.weight", bias="head.bias"),
-        run=lambda tensors: reader.run_network(network, tensors),
-        words=f"weights of {said.network.name} in the names of {names}",
+        run=run,
+        words=f"weights of {said.network.name} in the names of {adopted.names}",
+        thresholds={label: at for label, at in known if label and at is not None},
+    )
+
+
+def _built(networks: Any, said: ImportDescription, labels: int) -> Any:
+    """Build the network that a description names."""
+    known = said.network or NetworkSpec(name=FOREIGN)
+    return networks.build(
+        known.name,
+        dims=said.input.dims,
+        in_channels=said.input.channels,
+        labels=labels,
+        shape=said.input.shape,
+        **known.arguments,
     )
 
 
 def _from_monai_bundle(path: Path, said: ImportDescription) -> Draft:
-    """Build a MONAI bundle's network, and bring its graph to our bundles' form."""
-    _refuse_what_graphs_do(said, "a MONAI bundle")
+    """Build a MONAI bundle's network, and bring its graph to our bundles' form.
+
+    Raises:
+        DataError: If the description does not say which axis the network sees first.
+    """
+    _refuse_what_graphs_do(said, _MONAI)
+    if said.axes is None:
+        msg = "the description of a MONAI bundle says no axes"
+        hint = (
+            'Say axes = "ijk" if MONAI\'s LoadImage read its images (columns first), '
+        )
+        raise DataError(msg, hint=hint + '"kji" if it was trained on rows first.')
     reader: Any = need("medcnn.networks.monai_nets", package="monai", install=_TRAIN)
     weights: Any = need(
         "medcnn.networks.foreign_weights", package="torch", install=_TRAIN
     )
     found = reader.read_monai_bundle(path)
-    shape = (said.input.channels, *said.input.shape)
+    sides = said.input.shape[::-1] if said.axes == "ijk" else said.input.shape
+    shape = (said.input.channels, *sides)
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "network.onnx"
         graph.write_bytes(reader.network_as_onnx(found.network, shape))
         draft = _from_onnx(graph, said)
-    return replace(
-        draft,
-        file=found.weights,
-        run=lambda tensors: weights.run_network(found.network, tensors),
-        words=f"a MONAI bundle's {found.name}",
-    )
+
+    def run(tensors: Sequence[Tensor]) -> npt.NDArray[np.float32]:
+        theirs = [_as_theirs(said, one) for one in tensors]
+        outputs = weights.run_network(found.network, theirs)
+        return _kept(said, outputs.reshape(len(theirs), -1))
+
+    words = f"a MONAI bundle's {found.name}"
+    return replace(draft, file=found.weights, run=run, words=words)
 
 
 def _refuse_what_graphs_do(said: ImportDescription, what: str) -> None:
@@ -192,6 +247,9 @@ def _refuse_what_graphs_do(said: ImportDescription, what: str) -> None:
     if said.channels is not None:
         msg = f"{what} takes no `channels` in the description"
         raise DataError(msg, hint="Use a normalise step of preprocessing.")
+    if said.axes == "ijk" and what != _MONAI:
+        msg = f"{what} is for a network that sees rows first, the description says ijk"
+        raise DataError(msg, hint="Export the network as ONNX where it was made.")
 
 
 _IMPORTERS: dict[str, Importer] = {

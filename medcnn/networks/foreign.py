@@ -51,6 +51,8 @@ class Wanted:
         gives: "logits" or "probabilities".
         means: What is subtracted from each channel first; empty for nothing.
         deviations: By what each channel is divided then.
+        rows: Which of the outputs are kept; None keeps all.
+        is_turned: Whether it takes (C, columns, rows) or (C, columns, rows, slices).
     """
 
     shape: tuple[int, ...]
@@ -59,6 +61,8 @@ class Wanted:
     gives: str
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
+    rows: tuple[int, ...] | None = None
+    is_turned: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +111,32 @@ def adopt_graph(path: Path, wanted: Wanted) -> Adopted:
     if len(weight) != wanted.labels:
         msg = f"the network has {len(weight)} outputs, {wanted.labels} labels are named"
         raise BundleError(msg, hint="Name one label for each, in the network's order.")
+    if keeps_places and wanted.is_turned:
+        features = _turned(graph, features, len(wanted.shape) + 1)
+    if wanted.rows is not None:
+        logits = _picked(graph, logits, wanted.rows)
+        weight, bias = (part[list(wanted.rows)] for part in (weight, bias))
     _set_outputs(graph, [logits, features])
     kept = {HEAD_WEIGHT: weight, HEAD_BIAS: bias} | _weights(graph)
     return Adopted(model, kept, keeps_places)
+
+
+def _turned(graph: Any, name: str, rank: int) -> str:
+    """Add the reversal of the axes behind a tensor's batch and channels."""
+    turned = f"{name}__medcnn_turned"
+    axes = [0, 1, *range(rank - 1, 1, -1)]
+    graph.node.append(helper.make_node("Transpose", [name], [turned], perm=axes))
+    return turned
+
+
+def _picked(graph: Any, name: str, rows: tuple[int, ...]) -> str:
+    """Add the choice of some of the outputs."""
+    picked, places = f"{name}__medcnn_picked", f"{name}__medcnn_rows"
+    array = np.asarray(rows, np.int64)
+    graph.initializer.append(numpy_helper.from_array(array, places))
+    node = helper.make_node("Gather", [name, places], [picked], axis=1)
+    graph.node.append(node)
+    return picked
 
 
 def graph_bytes(adopted: Adopted, weights_file: Path) -> bytes:
@@ -177,7 +204,8 @@ def _set_input(graph: Any, wanted: Wanted) -> None:
         raise BundleError(msg, hint=_PLAIN)
     kind = inputs[0].type.tensor_type
     sizes = [d.dim_value or None for d in kind.shape.dim]
-    shape = [1, *wanted.shape]
+    sides = wanted.shape[:0:-1] if wanted.is_turned else wanted.shape[1:]
+    shape = [1, wanted.shape[0], *sides]
     fits = len(sizes) == len(shape) and all(
         have in {None, want} for have, want in zip(sizes, shape, strict=True)
     )
@@ -188,33 +216,33 @@ def _set_input(graph: Any, wanted: Wanted) -> None:
         raise BundleError(msg, hint="Correct input.channels or input.shape.")
     name = inputs[0].name
     del graph.input[:]
-    graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-    if wanted.means:
-        _normalise_channels(graph, name, wanted)
+    taken = [1, *wanted.shape]
+    graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, taken))
+    if wanted.means or wanted.is_turned:
+        _prepare_input(graph, name, wanted)
 
 
-def _normalise_channels(graph: Any, name: str, wanted: Wanted) -> None:
-    """Put (x - mean) / deviation of each channel before the network."""
-    scaled, shape = (
-        f"{name}__medcnn_normalised",
-        (1, -1, *[1] * (len(wanted.shape) - 1)),
-    )
+def _prepare_input(graph: Any, name: str, wanted: Wanted) -> None:
+    """Put what is done to an image before the network: normalised, and turned."""
+    prepared, rank = f"{name}__medcnn_prepared", len(wanted.shape) + 1
     for node in graph.node:
         for place, one in enumerate(node.input):
             if one == name:
-                node.input[place] = scaled
-    steps = []
-    values = (("Sub", wanted.means), ("Div", wanted.deviations))
-    have = name
-    for kind, numbers in values:
-        constant, after = f"{name}__medcnn_{kind}", f"{name}__medcnn_after_{kind}"
-        array = np.asarray(numbers, np.float32).reshape(shape)
-        graph.initializer.append(numpy_helper.from_array(array, constant))
-        after = scaled if kind == "Div" else after
-        steps.append(helper.make_node(kind, [have, constant], [after]))
-        have = after
-    nodes = [*steps, *graph.node]
+                node.input[place] = prepared
+    nodes = list(graph.node)
     del graph.node[:]
+    have = name
+    values = [("Sub", wanted.means), ("Div", wanted.deviations)]
+    for kind, numbers in values if wanted.means else []:
+        constant, after = f"{name}__medcnn_{kind}", f"{name}__medcnn_after_{kind}"
+        column = (1, -1, *[1] * (rank - 2))
+        array = np.asarray(numbers, np.float32).reshape(column)
+        graph.initializer.append(numpy_helper.from_array(array, constant))
+        graph.node.append(helper.make_node(kind, [have, constant], [after]))
+        have = after
+    if wanted.is_turned:
+        have = _turned(graph, have, rank)
+    graph.node.append(helper.make_node("Identity", [have], [prepared]))
     graph.node.extend(nodes)
 
 

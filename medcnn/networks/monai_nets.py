@@ -1,36 +1,46 @@
-"""A MONAI bundle's network, rebuilt from a list of known classes; no expression is run.
-
-MONAI's own parser imports any `_target_` and evaluates every string that begins with
-"$". Here a config is read as JSON, and only the plain values under `network_def` count.
-"""
+"""A MONAI bundle's network, rebuilt from a list of known classes."""
 
 import io
-import json
-import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from monai.networks import nets
+from torch import nn
 
-from medcnn.errors import BundleError
+from medcnn.errors import BundleError, MissingDependencyError
+from medcnn.networks.monai_config import HINT, Definition, first_of, read_definition
 from medcnn.networks.pretrained import read_weights
 
-__all__ = ["KNOWN", "Found", "network_as_onnx", "read_monai_bundle"]
+__all__ = ["KNOWN", "TORCHVISION", "Found", "network_as_onnx", "read_monai_bundle"]
 
 KNOWN = {
     *("DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264", "EfficientNetBN"),
     *("resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("SENet154", "SEResNet50", "SEResNet101", "SEResNet152"),
+    *("SEResNext50", "SEResNext101"),
 }
 """The classes and functions of monai.networks.nets that are built."""
 
-_CONFIGS = ("configs/inference.json", "configs/evaluate.json", "configs/train.json")
+TORCHVISION = "TorchVisionFCModel"
+"""MONAI's class that puts another head on a network of torchvision."""
+
+_RESNETS = {"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"}
+"""Those whose layers MONAI has, too: torchvision need not be installed."""
+
+_TORCHVISION_NETS = {
+    *("inception_v3", "resnext50_32x4d", "resnext101_32x8d"),
+    *("wide_resnet50_2", "wide_resnet101_2"),
+}
+_OWN = {"num_classes", "dim", "in_channels", "use_conv", "pool", "bias", "fc_name"}
+"""Arguments of TorchVisionFCModel that are not for torchvision."""
+
 _WEIGHTS = ("models/model.safetensors", "models/model.pt", "models/model.pth")
-_LARGEST = 4096
 _OPSET = 18
-_HINT = "Export the network as ONNX where it was made, and import that."
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,90 +67,92 @@ def read_monai_bundle(folder: Path) -> Found:
     Raises:
         BundleError: If it lacks a part, its network is none of `KNOWN` or is told by an
             expression, or the weights do not fit.
+        MissingDependencyError: If its network is torchvision's, which is not installed.
     """
-    config_path = _first(folder, _CONFIGS)
+    said = read_definition(folder)
+    name, build = _builder(said)
     try:
-        config = json.loads(config_path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        msg = f"{config_path} cannot be read as JSON: {error}"
-        raise BundleError(msg, hint=_HINT) from error
-    name, arguments = _definition(config, config_path)
-    try:
-        network = getattr(nets, name)(**arguments)
+        network = build()
     except Exception as error:
         words = " ".join(str(error).split())[:200]
-        msg = f"{config_path}: {name} cannot be built of {arguments}: {words}"
-        raise BundleError(msg, hint=_HINT) from error
-    weights_path = _first(folder, _WEIGHTS)
+        msg = f"{said.path}: {name} cannot be built of {said.arguments}: {words}"
+        raise BundleError(msg, hint=HINT) from error
+    weights_path = first_of(folder, _WEIGHTS)
     try:
         network.load_state_dict(read_weights(weights_path))
     except RuntimeError as error:
         words = " ".join(str(error).split())[:200]
         msg = f"{weights_path} does not fit {name}: {words}"
-        raise BundleError(msg, hint=_HINT) from error
+        raise BundleError(msg, hint=HINT) from error
     if hasattr(network, "set_swish"):  # one that can be traced
         network.set_swish(memory_efficient=False)
     return Found(name, network.eval(), weights_path)
 
 
-def _first(folder: Path, names: tuple[str, ...]) -> Path:
-    """Return the first of some files that is there.
+def _builder(said: Definition) -> tuple[str, Callable[[], Any]]:
+    """Return what a network is called, and what builds it; nothing is downloaded.
 
     Raises:
-        BundleError: If none is.
+        BundleError: If it is not known.
+        MissingDependencyError: If torchvision is needed and not installed.
     """
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    msg = f"{folder} is no MONAI bundle that can be read: it lacks {', '.join(names)}"
-    raise BundleError(msg, hint=_HINT)
+    downloads = {"pretrained", "weights", "progress"}
+    plain = {k: v for k, v in said.arguments.items() if k not in downloads}
+    if said.target != TORCHVISION:
+        _refuse_unknown(said, "_target_", said.target, KNOWN | {TORCHVISION})
+        make = getattr(nets, said.target)
+        return said.target, lambda: make(**plain, pretrained=False)
+    inner = str(plain.pop("model_name", "resnet18"))
+    _refuse_unknown(said, "model_name", inner, _RESNETS | _TORCHVISION_NETS)
+    if inner in _RESNETS and set(plain) <= _OWN:
+        return inner, lambda: nets.NetAdapter(_resnet(inner), **_adapted(plain))
+    if find_spec("torchvision") is None:
+        msg = f"{said.path}: {inner} is torchvision's, which is not installed"
+        hint = "Install the torchvision of your torch, or export the network as ONNX "
+        raise MissingDependencyError(msg, hint=hint + "where it was made.")
+    make = getattr(nets, TORCHVISION)
+    if inner == "inception_v3":  # else its first weights, which go, take a minute
+        plain.setdefault("init_weights", False)
+    return inner, lambda: make(inner, **plain, pretrained=False)
 
 
-def _definition(config: Any, path: Path) -> tuple[str, dict[str, Any]]:
-    """Return the name and the plain arguments under `network_def`.
+def _refuse_unknown(said: Definition, key: str, name: str, known: set[str]) -> None:
+    """Refuse a network that is not in a list.
 
     Raises:
-        BundleError: If it is missing or not plain.
+        BundleError: If it is not.
     """
-    found = config.get("network_def") if isinstance(config, dict) else None
-    if not isinstance(found, dict) or not isinstance(found.get("_target_"), str):
-        msg = f"{path} has no network_def with a _target_"
-        raise BundleError(msg, hint=_HINT)
-    target = found["_target_"]
-    name = re.sub(r"^monai\.networks\.nets\.([a-z_0-9]+\.)?", "", target)
-    if name not in KNOWN:
-        msg = f"{path}: network_def._target_ is {target!r}, which is not built; known "
-        msg += f"are {', '.join(sorted(KNOWN))}"
-        raise BundleError(msg, hint=_HINT)
-    arguments = {
-        key: _plain(value, f"network_def.{key}", config, path)
-        for key, value in found.items()
-        if key not in {"_target_", "pretrained"}
+    if name not in known:
+        msg = f"{said.path}: network_def.{key} is {name!r}, which is not built; known "
+        msg += f"are {', '.join(sorted(known))}"
+        raise BundleError(msg, hint=HINT)
+
+
+def _adapted(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments with what TorchVisionFCModel takes where nothing is said."""
+    return {
+        "num_classes": 1,
+        "pool": ("avg", {"kernel_size": 7, "stride": 1}),
+        **plain,
     }
-    return name, arguments | {"pretrained": False}  # nothing is downloaded
 
 
-def _plain(value: Any, where: str, config: dict[str, Any], path: Path) -> Any:
-    """Return a value that is a plain one, or refers to a plain one.
+def _resnet(name: str) -> Any:
+    """Return torchvision's ResNet, built by MONAI: the same layers in the same order.
 
-    Raises:
-        BundleError: If it is an expression, a part to build, or too large.
+    References:
+        [1] He et al., Deep residual learning, CVPR 2016; stride in the 3 x 3 layer.
     """
-    if isinstance(value, str) and value.startswith("@"):
-        value = config.get(value[1:], value)
-    if isinstance(value, list):
-        return [_plain(one, where, config, path) for one in value]
-    is_plain = value is None or isinstance(value, bool | int | float | str)
-    if isinstance(value, str) and value.startswith(("$", "@", "%")):
-        is_plain = False
-    if not is_plain:
-        msg = f"{path}: {where} is {str(value)[:80]!r}, an expression or a part to "
-        msg += "build: refused, nothing of it was run"
-        raise BundleError(msg, hint=_HINT)
-    if isinstance(value, int | float) and abs(value) > _LARGEST:
-        msg = f"{path}: {where} is {value}, more than {_LARGEST}"
-        raise BundleError(msg, hint=_HINT)
-    return value
+    make = getattr(nets, name)
+    return make(
+        spatial_dims=2,
+        n_input_channels=3,
+        conv1_t_stride=2,
+        shortcut_type="B",
+        bias_downsample=False,
+        num_classes=1000,
+        pretrained=False,
+    )
 
 
 def network_as_onnx(network: Any, shape: tuple[int, ...]) -> bytes:
@@ -148,7 +160,7 @@ def network_as_onnx(network: Any, shape: tuple[int, ...]) -> bytes:
 
     Args:
         network: In evaluation mode, on the CPU.
-        shape: One input, (C, rows, columns) or (C, slices, rows, columns).
+        shape: One input, (C, ...), as the network takes it.
 
     Raises:
         BundleError: If it does not take such an input, or cannot be traced.
@@ -158,7 +170,7 @@ def network_as_onnx(network: Any, shape: tuple[int, ...]) -> bytes:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                network,
+                pooled_once(network, shape),
                 (torch.zeros(1, *shape),),
                 target,
                 input_names=["image"],
@@ -171,3 +183,43 @@ def network_as_onnx(network: Any, shape: tuple[int, ...]) -> bytes:
         msg = f"the network cannot be traced with an input of {shape}: {words}"
         raise BundleError(msg, hint="Correct input.channels or input.shape.") from error
     return bytes(target.getvalue())
+
+
+def pooled_once(network: Any, shape: tuple[int, ...]) -> Any:
+    """Return a network with its head as a linear layer on a mean, if that it is.
+
+    A TorchVisionFCModel may have a window of just the map's size for that mean, and a
+    convolution of 1 x 1 for that layer: the same numbers, that no map is recognised by.
+
+    Args:
+        network: In evaluation mode.
+        shape: One input, (C, ...), as the network takes it.
+    """
+    if not isinstance(network, nets.NetAdapter):
+        return network
+    with torch.no_grad():
+        features = network.features(torch.zeros(1, *shape))
+    sides = tuple(features.shape[2:]) if torch.is_tensor(features) else ()
+    pool = network.pool
+    is_mean = isinstance(pool, nn.AvgPool2d) and _sides(pool.kernel_size) == sides
+    if not is_mean:
+        is_flat = not network.use_conv
+        return network if is_flat else nn.Sequential(network, nn.Flatten(1)).eval()
+    head = _as_linear(network.fc) if network.use_conv else network.fc
+    layers = (network.features, nn.AdaptiveAvgPool2d(1), nn.Flatten(1), head)
+    return nn.Sequential(*layers).eval()
+
+
+def _as_linear(convolution: Any) -> Any:
+    """Return the linear layer that a convolution of 1 x 1 is on a single place."""
+    has_bias = convolution.bias is not None
+    head = nn.Linear(convolution.in_channels, convolution.out_channels, bias=has_bias)
+    with torch.no_grad():
+        head.weight.copy_(convolution.weight.flatten(1))
+        if has_bias:
+            head.bias.copy_(convolution.bias)
+    return head
+
+
+def _sides(kernel: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (kernel, kernel) if isinstance(kernel, int) else tuple(kernel)

@@ -22,6 +22,7 @@ from medcnn.networks.adapt import (
 )
 from medcnn.networks.classifier import Classifier
 from medcnn.networks.layouts import OURS, recognise
+from medcnn.networks.pickles import classes_named_in
 
 if TYPE_CHECKING:
     from medcnn.bundle import Bundle
@@ -40,6 +41,22 @@ _FRESH = "body.slices."
 """What no file of pictures can hold: a cnn_rnn's weights over its slices."""
 
 _MOST_NAMED = 3
+
+_HARMFUL = (
+    *("__builtin__.eval", "__builtin__.exec", "__builtin__.compile", "builtins.eval"),
+    *("builtins.exec", "builtins.compile", "__builtin__.open", "builtins.open"),
+    *("nt.", "os.", "posix.", "subprocess.", "sys.", "runpy.", "importlib."),
+)
+"""What a network never needs when it is read."""
+
+_CONVERT = (
+    'python -c "import torch, torchxrayvision as xrv; m = xrv.models.get_model('
+    "'densenet121-res224-all'); torch.save(m.state_dict(), 'weights.pt')\""
+)
+_PLAIN_CONVERT = (
+    "python -c \"import torch; m = torch.load('FILE', weights_only=False); "
+    "torch.save(m.state_dict(), 'weights.pt')\""
+)
 
 
 @dataclass(frozen=True)
@@ -246,16 +263,34 @@ def read_weights(path: Path) -> Weights:
         else:
             raw = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
     except Exception as error:
-        words = " ".join(str(error).split())[:200]
-        msg = f"{path} cannot be read as weights: {words}"
-        hint = "Only tensors by name are read. If you trust the file, save them alone "
-        hint += "where it was made: torch.save(model.state_dict(), 'weights.pt')."
-        raise BundleError(msg, hint=hint) from error
+        told = _unreadable(path, error)
+        raise told from error
     raw = _unwrapped(raw)
     if not isinstance(raw, dict) or not all(torch.is_tensor(v) for v in raw.values()):
         msg = f"{path} holds more than tensors by name"
         raise BundleError(msg, hint="Save the state_dict alone.")
     return {k: v.float() if v.is_floating_point() else v for k, v in raw.items()}
+
+
+def _unreadable(path: Path, error: Exception) -> BundleError:
+    """Return the error that says what is in a file that holds more than tensors."""
+    classes = () if path.suffix == ".safetensors" else classes_named_in(path)
+    if not classes:
+        words = " ".join(str(error).split())[:200]
+        msg = f"{path} cannot be read as weights: {words}"
+        hint = "Only tensors by name are read. If you trust the file, save them alone "
+        hint += "where it was made: torch.save(model.state_dict(), 'weights.pt')."
+        return BundleError(msg, hint=hint)
+    msg = (
+        f"{path} holds more than tensors: it names {_some(classes)}, whose code would "
+    )
+    msg += "run when it is read; refused"
+    if any(name.startswith(_HARMFUL) for name in classes):
+        return BundleError(msg, hint="No network needs that: do not open it anywhere.")
+    hint = "It is a whole pickled network. Where you trust it and its library is "
+    hint += "installed, save its weights alone: "
+    hint += _CONVERT if classes[0].startswith("torchxrayvision.") else _PLAIN_CONVERT
+    return BundleError(msg, hint=hint)
 
 
 def _unwrapped(raw: Any) -> Any:
