@@ -52,7 +52,8 @@ def test_every_threat_names_a_test_that_there_is():
     rows = [line.split("|")[1:-1] for line in table.splitlines() if line[:1] == "|"]
     tests = {
         name
-        for file in (ROOT / "tests").rglob("test_*.py")
+        for folder in (ROOT / "tests", ROOT / "plugins")
+        for file in folder.rglob("test_*.py")
         for name in DEFINED.findall(file.read_text(encoding="utf-8"))
     }
     assert len(rows) > 15
