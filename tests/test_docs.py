@@ -2,6 +2,7 @@
 
 import doctest
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,9 @@ def snippets(page):
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if snippets(page)], ids=page_id
 )
-def test_the_python_on_a_page_runs(page, monkeypatch):
+def test_the_python_on_a_page_runs(page, monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(verbose=False)
     names: dict[str, object] = {}
     for number, code in enumerate(snippets(page), start=1):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -92,22 +93,23 @@ def test_path_with_a_null_character_is_refused():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
-def test_file_of_somebody_else_is_refused(tmp_path):
-    path = save(picture(RAMP_12), tmp_path / "a.dcm")
-    path.chmod(0)
+def test_file_of_somebody_else_is_refused():
     code = (
         "import os, sys; from medcnn import io; from pathlib import Path;"
         "from medcnn.errors import ReadError; os.setuid(65534)\n"
         "try: io.load(sys.argv[1])\nexcept ReadError as error: print(error)"
     )
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # pytest's own folders are for their owner alone
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = save(picture(RAMP_12), Path(folder) / "a.dcm")
+        path.chmod(0)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert "may not be read" in done.stdout, done.stderr
 
 

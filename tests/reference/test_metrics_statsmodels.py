@@ -1,4 +1,4 @@
-"""medcnn.metrics against statsmodels, which only development installs."""
+"""medcnn.metrics against statsmodels."""
 
 import numpy as np
 import pytest
