@@ -63,6 +63,8 @@ def fetch(
         except ArchiveError as error:
             problems.append(f"series {done + 1}: {error.message}")
             continue
+        if not uids:
+            problems.append(f"series {done + 1}: the archive does not have it any more")
         for uid in uids:
             problem = _fetch_one(archive, (study, series, uid), spool)
             objects += not problem

@@ -60,6 +60,8 @@ def send(
     secured = None if tls is None else (tls, peer.host)
     where = f"{peer.title} at {peer.host}:{peer.port}"
     link = entity.associate(peer.host, peer.port, ae_title=peer.title, tls_args=secured)
+    if not link.is_established and len(link.rejected_contexts) == len(CLASSES):
+        return Sent(tuple(f"{_kind(file)} is refused" for file in files))
     if not link.is_established:
         why = "refuses the association" if link.is_rejected else "cannot be reached"
         return Sent(failed=f"{where} {why}")
@@ -79,8 +81,7 @@ def send(
 
 def _send_one(link: Any, file: Path) -> tuple[str, bool]:
     """Send one file; return why not ("" if it arrived), and whether that is final."""
-    dataset = dcmread(file)
-    kind = CLASSES[str(dataset.SOPClassUID)]
+    dataset, kind = dcmread(file), _kind(file)
     taken = {str(context.abstract_syntax) for context in link.accepted_contexts}
     if str(dataset.SOPClassUID) not in taken:
         return f"{kind} is refused", True
@@ -95,3 +96,8 @@ def _send_one(link: Any, file: Path) -> tuple[str, bool]:
         return "", True
     is_busy = (int(status) & 0xFF00) == 0xA700
     return f"{kind} was refused with status 0x{int(status):04X}", not is_busy
+
+
+def _kind(file: Path) -> str:
+    """Return what a result is, in words."""
+    return CLASSES[str(dcmread(file, specific_tags=["SOPClassUID"]).SOPClassUID)]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 import threading
 from contextlib import contextmanager
@@ -23,7 +24,10 @@ from test_pacs import (
     films,
 )
 
+from medcnn.dicom_out import save_result
 from medcnn.errors import ArchiveError
+from medcnn.pacs import Spool
+from medcnn.pacs.fetching import fetch
 from medcnn.pacs.web import WebArchive, base_url, parse_query
 
 pytestmark = pytest.mark.filterwarnings(
@@ -67,9 +71,111 @@ def test_screened_from_an_archive_and_sent_back(orthanc, medcnn, tmp_path):
     assert probabilities_of(report) == pytest.approx(expected.probabilities, abs=1e-6)
 
 
+def vanishing(orthanc, level):
+    """An archive in which something is deleted between its list and its objects."""
+
+    class Vanishing(WebArchive):
+        gone = False
+
+        def find(self, *words, **options):
+            found = super().find(*words, **options)
+            if level == "series":
+                self.delete("/series", found[0][1])
+            return found
+
+        def objects(self, *uids):
+            found = super().objects(*uids)
+            if level == "object" and not self.gone:
+                self.gone = True
+                self.delete("/instances", found[0])
+            return found
+
+        def delete(self, where, uid):
+            ids = requests.post(f"{orthanc.url}/tools/lookup", uid, timeout=30).json()
+            requests.delete(f"{orthanc.url}{where}/{ids[0]['ID']}", timeout=30)
+
+    return Vanishing(f"{orthanc.url}/dicom-web")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["series", "object"])
+def test_what_vanishes_is_told_and_the_rest_is_fetched(orthanc, tmp_path, level):
+    client = DICOMwebClient(f"{orthanc.url}/dicom-web")
+    paths = films(tmp_path / "films", 3)
+    patient = f"vanishing-{level}"
+    for path in paths:
+        film = pydicom.dcmread(path)
+        film.PatientID = patient
+        client.store_instances([film])
+    spool = Spool(tmp_path / "spool")
+    found = fetch(vanishing(orthanc, level), {"PatientID": patient}, spool)
+
+    assert found.series == 3
+    assert found.objects == 2
+    (problem,) = found.problems
+    assert "series 1" in problem
+    assert len(spool.entries()) == 2
+    assert len(list(spool.folder.rglob("*.dcm"))) == 2
+
+
+@pytest.fixture
+def results(tmp_path):
+    """The results of a film, as files."""
+    model = tiny_models(tmp_path / "models")[2]
+    (path,) = films(tmp_path / "films", 1)
+    files = []
+    for (kind, _), result in explained(model, path, kinds=("sr", "sc")).results.items():
+        files.append(tmp_path / f"{kind}{len(files)}.dcm")
+        save_result(result, files[-1])
+    return files
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "said"),
+    [
+        (409, 0x0124, "refused with reason 0x0124"),
+        (202, 0xA900, "refused with reason 0xA900"),
+        (409, None, "HTTP 409"),
+        (400, None, "HTTP 400"),
+        (409, 0x0111, ""),
+        (202, 0x0111, ""),
+    ],
+)
+def test_results_that_an_archive_refuses_are_told_one_by_one(
+    results, status, reason, said
+):
+    failed = {"00081197": {"vr": "US", "Value": [reason]}}
+    body = {"00081198": {"vr": "SQ", "Value": [failed]}} if reason else {}
+    headers = {"Content-Type": "application/dicom+json"}
+    with server(status, json.dumps(body).encode(), **headers) as (url, asked):
+        sent = WebArchive(url).deliver(results)
+    assert not sent.failed
+    assert len(asked) == len(results)
+    assert len(sent.refused) == (len(results) if said else 0)
+    assert all(re.search(said, one) for one in sent.refused)
+
+
+def test_results_are_stored_again_where_that_helps(results, monkeypatch):
+    monkeypatch.setattr("medcnn.pacs.web._FIRST_WAIT_S", 0.01)
+    full = {"00081197": {"vr": "US", "Value": [0xA700]}}
+    body = json.dumps({"00081198": {"vr": "SQ", "Value": [full]}}).encode()
+    with server(202, body, **{"Content-Type": "application/dicom+json"}) as (
+        url,
+        asked,
+    ):
+        assert "reason 0xA700" in WebArchive(url).deliver(results).failed
+        assert len(asked) == 1
+    with server(503) as (url, asked):
+        sent = WebArchive(url).deliver(results)
+    assert "HTTP 503" in sent.failed
+    assert len(asked) == 4
+    gone = WebArchive(url).deliver(results)
+    assert "cannot be reached" in gone.failed
+
+
 @contextmanager
 def server(status, body=b"", **headers):
-    """Answer every GET alike, and count them."""
+    """Answer every GET and POST alike, and count them."""
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -80,6 +186,10 @@ def server(status, body=b"", **headers):
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
 
         def log_message(self, *_):
             pass
@@ -130,6 +240,18 @@ def test_uids_of_a_hostile_server_reach_no_address():
         with pytest.raises(ArchiveError, match="no UID"):
             WebArchive(url).find({}, most=1)
         assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"no", b"{}", b"[1]", b'["x"]', b'[{"0020000D": 3}]', b"[" * 90_000]
+)
+def test_an_answer_that_is_no_dicom_json_is_told(body, results):
+    with server(200, body, **{"Content-Type": "application/dicom+json"}) as (url, _):
+        archive = WebArchive(url)
+        with pytest.raises(ArchiveError, match=r"no DICOM JSON|no UID"):
+            archive.find({}, most=1)
+        sent = archive.deliver(results[:1])
+    assert not sent.failed
 
 
 def test_an_address_that_an_answer_names_is_never_opened():

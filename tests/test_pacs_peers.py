@@ -1,0 +1,163 @@
+"""Peers that get results: dcmtk's storescp, by TLS too, and difficult ones."""
+
+import subprocess
+import time
+from contextlib import contextmanager
+
+import pydicom
+import pytest
+from dicom_cases import tiny_models
+from orthancs import free_port
+from pydicom.uid import JPEG2000Lossless
+from pynetdicom import AE
+from test_pacs import (
+    RESULTS,
+    _sockets_that_pynetdicom_leaves,  # noqa: F401 - used by every test
+    archive,
+    certificate,  # noqa: F401 - a fixture
+    films,
+    listening,
+    pytestmark,  # noqa: F401 - a filter of warnings
+    station_of,
+    storescu,
+    work_off,
+)
+
+from medcnn.isolation import SafeReader
+from medcnn.pacs import Spool, State, Station, parse_peer
+from medcnn.pacs.peers import client_tls, server_tls
+from medcnn.pacs.station import PeerDestination, Settings
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_models(tmp_path_factory.mktemp("models"))[2]
+
+
+@pytest.fixture(scope="module")
+def reader():
+    with SafeReader() as reader:
+        yield reader
+
+
+@pytest.fixture
+def made(model, reader, tmp_path):
+    """A spool with one series whose results wait to be sent."""
+    (path,) = films(tmp_path / "films", 1)
+    spool = Spool(tmp_path / "spool")
+    spool.keep(("a",), "1.2", path)
+    station_of(spool, model, reader).step()
+    assert [entry.state for entry in spool.entries()] == [State.MADE]
+    return spool
+
+
+@contextmanager
+def storescp(tool, folder, port, *options):
+    """An archive of dcmtk, once it listens."""
+    folder.mkdir(exist_ok=True)
+    command = [tool("storescp", "dcmtk"), "-od", folder, "-aet", "ARCHIVE", *options]
+    process = subprocess.Popen([*map(str, command), str(port)])
+    try:
+        time.sleep(0.3)
+        assert process.poll() is None
+        yield folder
+    finally:
+        process.kill()
+        process.wait()
+
+
+def sends(spool, model, reader, port, tls=None):
+    peer = parse_peer(f"ARCHIVE@localhost:{port}")
+    settings = Settings(PeerDestination(peer, "MEDCNN", tls), 0.0)
+    return Station(spool, model, reader, settings=settings)
+
+
+def test_dcmtks_archive_gets_what_lay_in_the_spool_though_it_was_away(
+    made, model, reader, tool, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("medcnn.pacs.spool._FIRST_RETRY_S", 0.01)
+    port = free_port()
+    station = sends(made, model, reader, port)
+    for tries in (1, 2):
+        assert station.step()
+        (entry,) = made.entries()
+        assert (entry.state, entry.tries) == (State.MADE, tries)
+        assert "cannot be reached" in entry.words
+        time.sleep(0.05)
+    with storescp(tool, tmp_path / "got", port) as folder:
+        assert station.step()
+        got = {pydicom.dcmread(one).SOPInstanceUID: one for one in folder.iterdir()}
+    assert [entry.state for entry in made.entries()] == [State.DONE]
+    sent = [pydicom.dcmread(one) for one in made.folder.rglob("*.s?.dcm")]
+    assert len(sent) == 2
+    for one in sent:
+        assert pydicom.dcmread(got[one.SOPInstanceUID]) == one
+
+
+def test_a_peer_is_reached_by_tls_only_with_the_right_certificate(
+    made,
+    model,
+    reader,
+    tool,
+    certificate,  # noqa: F811
+    tmp_path,
+):
+    cert, key = certificate
+    port = free_port()
+    other = tmp_path / "other.pem"
+    command = [
+        tool("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+        "-subj", "/CN=localhost", "-keyout", tmp_path / "k", "-out", other,
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    with storescp(tool, tmp_path / "got", port, "+tls", key, cert, "-ic") as folder:
+        for tls in (None, client_tls(other, None, None)):
+            sends(made, model, reader, port, tls).step()
+            (entry,) = made.entries()
+            assert entry.state is State.MADE
+            assert "cannot be reached" in entry.words or "refuses" in entry.words
+            assert list(folder.iterdir()) == []
+            made.settle(entry, State.MADE)
+        sends(made, model, reader, port, client_tls(cert, None, None)).step()
+        assert len(list(folder.iterdir())) == 2
+    assert [entry.state for entry in made.entries()] == [State.DONE]
+
+
+def test_dcmtk_sends_by_tls(tool, certificate, tmp_path):  # noqa: F811
+    cert, key = certificate
+    (path,) = films(tmp_path / "films", 1)
+    tls = server_tls(cert, key, cert)
+    with listening(tmp_path / "spool", tls=tls) as (spool, listener):
+        assert storescu(tool, listener.port, path) != 0
+        program = tool("storescu", "dcmtk")
+        secure = [program, "+tls", key, cert, "+cf", cert, "-aet", "SENDER", "-aec"]
+        words = [*secure, "MEDCNN", "localhost", str(listener.port), path]
+        subprocess.run(list(map(str, words)), check=True, capture_output=True)
+        assert len(spool.entries()) == 1
+
+
+@pytest.mark.parametrize("status", [0xA900, 0xC000, 0x0124])
+def test_results_that_an_archive_refuses_for_good_are_recorded(
+    made, model, reader, status
+):
+    with archive(status=status) as (_, port):
+        work_off(station_of(made, model, reader, port))
+    (entry,) = made.entries()
+    assert entry.state is State.FAILED
+    assert f"Comprehensive 3D SR was refused with status 0x{status:04X}" in entry.words
+    assert len(list(made.results(entry.key).glob("*.dcm"))) == 2  # not lost
+
+
+def test_a_peer_that_takes_no_transfer_syntax_of_ours_is_recorded(made, model, reader):
+    entity = AE("ARCHIVE")
+    for sop_class in RESULTS:
+        entity.add_supported_context(sop_class, JPEG2000Lossless)
+    server = entity.start_server(("127.0.0.1", 0), block=False)
+    try:
+        work_off(station_of(made, model, reader, server.server_address[1]))
+    finally:
+        server.shutdown()
+    (entry,) = made.entries()
+    assert entry.state is State.FAILED
+    assert "Comprehensive 3D SR is refused" in entry.words
+    assert "Secondary Capture is refused" in entry.words
