@@ -71,6 +71,17 @@ def test_a_job_that_fails_tells_both_sentences_and_keeps_the_worker():
     assert not worker.closed
 
 
+def test_a_path_outside_is_told_with_what_to_do_in_the_panel():
+    """The worker speaks of its command line, which no user of a panel has."""
+    outside = WorkerError("It is outside.", "Start it with --folder.", "folder", 403)
+    session, failed = session_of(workers.FakeWorker([workers.FakeJob(outside)]))
+    session.run(classify(lambda _: None))
+    steps(session)
+    assert failed[0].startswith("It is outside. Name that folder")
+    assert "Your data" in failed[0]
+    assert "--folder" not in failed[0]
+
+
 def test_a_full_disk_is_told_and_the_session_goes_on():
     session, failed = session_of(workers.FakeWorker([workers.FakeJob("found")]))
 

@@ -28,6 +28,9 @@ __all__ = ["Viewer", "serve"]
 _TOLD_SECONDS = 0.05
 """For the page to say what goes on, before views are drawn, which may take a second."""
 
+_HINTS = {"folder": "Start medcnn view with --data for a table or folder there."}
+"""What to do about it here, where the worker's own advice is for its command line."""
+
 _CHECK = "Check disk and permissions, then try again."
 _REPORT = "Please report it, with what the terminal says; then try again."
 _ICON = "MedCNN/Resources/Icons/MedCNN.png"
@@ -156,7 +159,8 @@ class Viewer(TrameApp):
                 with self.state:
                     done(found)
             except WorkerError as error:
-                words = str(error)
+                hint = _HINTS.get(error.kind, error.hint)
+                words = f"{error.message} {hint}".strip()
                 self._tell(words if about in words else f"{about}: {words}")
             except ViewerError as error:
                 self._tell(error.words)
@@ -186,7 +190,7 @@ class Viewer(TrameApp):
         """Return the worker; another one if it has ended, which knows no image yet."""
         if self._worker is None or not self._worker.alive:
             self.close()
-            self._start()
+            self._loop.call_soon_threadsafe(self._started_anew, self._start())
             if self._image is not None:
                 self._image.id = None
         return self._worker
@@ -201,9 +205,14 @@ class Viewer(TrameApp):
 
     def _ready(self, models: list[dict[str, Any]]) -> None:
         usable = [model for model in models if not model.get("error")]
-        self.state.models = [model["id"] for model in usable]
-        wanted = self._given.model or (usable[0]["id"] if usable else "")
-        self.state.model = wanted
+        ids = [model["id"] for model in usable]
+        self.state.models = ids
+        if self.state.model not in ids:
+            self.state.model = self._given.model or (ids[0] if ids else "")
+
+    def _started_anew(self, models: list[dict[str, Any]]) -> None:
+        with self.state:
+            self._ready(models)
 
     def _upload(self, files: list[dict[str, Any]]) -> Image:
         with tempfile.TemporaryDirectory() as folder:

@@ -32,11 +32,15 @@ def viewer(real_python, tmp_path):
     """Start medcnn view; give a function of its arguments that returns the address."""
     started = []
 
-    def start(*given):
+    def start(*given, python=None):
         log = (tmp_path / f"log{len(started)}").open("w+")
         command = [real_python, "-m", "medcnn", "view", "--python", sys.executable]
-        command += ["--no-browser", "--port", "0", *map(str, given)]
         surroundings = os.environ | {"PYTHONUNBUFFERED": "1"}
+        if python is not None:  # another one for the worker than medcnn view would name
+            command = [sys.executable, "-m", "medcnn_trame", "--medcnn-python", python]
+            paths = [*(str(PLUGINS / each) for each in OWN), str(ROOT)]
+            surroundings["PYTHONPATH"] = os.pathsep.join(paths)
+        command += ["--no-browser", "--port", "0", *map(str, given)]
         process = subprocess.Popen(
             command, stdout=log, stderr=log, cwd=ROOT, env=surroundings
         )

@@ -156,6 +156,25 @@ def test_a_page_left_while_it_sends_a_file_can_open_another(viewer, page, tmp_pa
     assert not page.is_visible(".error-text")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a script of the shell")
+def test_a_worker_that_did_not_start_is_tried_again(
+    viewer, page, real_python, tmp_path
+):
+    """At the next file; then there are models, too."""
+    python, flag = tmp_path / "python", tmp_path / "tried"
+    python.write_text(
+        f'#!/bin/sh\n[ -e {flag} ] && exec {real_python} "$@"\n'
+        f"touch {flag}; echo 'no room' >&2; exit 1\n"
+    )
+    python.chmod(0o755)
+    page.goto(viewer(python=python))
+    page.wait_for_selector(".error-text", timeout=WAIT)
+    assert "no room" in page.inner_text(".error-text")
+    open_file(page, SAMPLES / "vessel.nii")
+    page.wait_for_selector(".classify:not([disabled])", timeout=WAIT)
+    assert "28 x 28 x 28" in page.inner_text(".image-words")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_the_page_ends_with_the_command_that_opened_it(viewer, real_python):
     address = viewer()
@@ -184,3 +203,7 @@ def test_an_evaluation_draws_the_roc_curve(viewer, page, tmp_path):
     page.wait_for_selector(".roc, .error-text", timeout=WAIT)
     assert not page.is_visible(".error-text"), page.inner_text(".error-text")
     assert "aneurysm: AUC" in page.inner_text(".roc-box")
+    page.fill(".evaluate-path input", str(SAMPLES / "elsewhere.csv"))
+    page.click(".evaluate")
+    page.wait_for_selector(".error-text", timeout=WAIT)
+    assert "Start medcnn view with --data" in page.inner_text(".error-text")

@@ -19,6 +19,12 @@ __all__ = ["Session", "Task"]
 
 _GONE = {"connection", "start"}
 _STEP_SECONDS = 0.05
+_HINTS = {
+    "folder": "Name that folder, or one above it, as Your data (section Python with "
+    "medcnn).",
+}
+"""What to do about it here, where the worker's own advice is for its command line."""
+
 _STOP_SECONDS = 10.0
 """For a worker to say that it has stopped a job; then it is ended."""
 
@@ -141,7 +147,8 @@ class Session:
             if error.kind == "stopped":
                 self._failed("Stopped.")
             else:
-                self._failed(str(error))
+                hint = _HINTS.get(error.kind, error.hint)
+                self._failed(f"{error.message} {hint}".strip())
         except ViewerError as error:
             self._forget()
             self._failed(error.words)
