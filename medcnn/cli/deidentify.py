@@ -1,7 +1,8 @@
 """medcnn deidentify: images without whose they are, in a folder of their own."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +29,16 @@ def deidentify(
             show_default=False,
         ),
     ] = None,
+    retain: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Keep more than the Basic Profile, by an option of PS3.15: UIDs; the "
+            "device; the institution; sex, age, size and weight; dates, each patient's "
+            "shifted by one secret number of days. Repeatable.",
+            metavar="uids|device|institution|patient|shifted-dates",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -40,6 +51,7 @@ def deidentify(
     """
     from medcnn.dicom_out.deidentification import (
         Pseudonyms,
+        Retain,
         check_apart,
         deidentify_file,
         read_or_make_key,
@@ -48,13 +60,14 @@ def deidentify(
 
     check_apart(output, paths if key is None else [*paths, key])
     pseudonyms = Pseudonyms(read_or_make_key(key) if key is not None else None)
+    kept = _options(retain or (), Retain)
     problems: Problems = []
     done = []
     files = list(discover(paths))
     with progress_bar("De-identified", unit="files", quiet=quiet) as advance:
         for number, found in enumerate(files, start=1):
             try:
-                done.append(deidentify_file(found.path, output, pseudonyms))
+                done.append(deidentify_file(found.path, output, pseudonyms, kept))
             except MedcnnError as error:
                 problems.append(error_facts(str(found.path), error))
                 if len(problems) <= _MOST_TOLD:
@@ -70,6 +83,19 @@ def deidentify(
     for words in _summary(output, marks, len(problems)):
         say(words, quiet=quiet)
     end(answers=len(done), problems=len(problems))
+
+
+def _options(named: Iterable[str], known: Any) -> frozenset[Any]:
+    """Return the options of these names.
+
+    Raises:
+        BadParameter: If one is none.
+    """
+    try:
+        return frozenset(known(name) for name in named)
+    except ValueError as error:
+        msg = f"--retain: {error}; there are {', '.join(known)}"
+        raise typer.BadParameter(msg) from error
 
 
 def _summary(output: Path, marks: list[str], problems: int) -> list[str]:

@@ -1,6 +1,7 @@
 """A data set built anew from what may stay; nothing is copied by accident."""
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -8,10 +9,16 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
+from medcnn.dicom_out.deidentification.options import (
+    METHOD_CODES,
+    Retain,
+    retained_value,
+)
 from medcnn.dicom_out.deidentification.profile import (
     EDITION,
     Action,
     action_of,
+    option_letter,
     settled,
 )
 from medcnn.dicom_out.deidentification.pseudonyms import Pseudonyms
@@ -37,7 +44,7 @@ _DUMMIES: dict[str, object] = {
 }
 _TEXT = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-_BASIC_PROFILE = ("113100", "DCM", "Basic Application Confidentiality Profile")
+_BASIC_PROFILE = ("113100", "Basic Application Confidentiality Profile")
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,16 @@ class _Rules:
 
     pseudonyms: Pseudonyms
     needs: Needs | None
+    retain: frozenset[Retain] = frozenset()
+    days: int = 0
     place: tuple[str, ...] = field(default=())
+    keeps_codes: bool = False
 
-    def inside(self, keyword: str) -> "_Rules":
+    def inside(self, element: DataElement) -> "_Rules":
         """Return the rules within a sequence."""
-        return _Rules(self.pseudonyms, self.needs, (*self.place, keyword))
+        is_kept = any(option_letter(element.tag, one) == "K" for one in self.retain)
+        place = (*self.place, element.keyword)
+        return replace(self, place=place, keeps_codes=is_kept)
 
     def need(self, keyword: str) -> Need:
         """Say how much of an attribute must be there; what is not known, is needed."""
@@ -61,7 +73,9 @@ class _Rules:
         return self.needs.get((self.place, keyword), unknown)
 
 
-def cleaned(dataset: Dataset, pseudonyms: Pseudonyms) -> Dataset:
+def cleaned(
+    dataset: Dataset, pseudonyms: Pseudonyms, retain: Collection[Retain] = ()
+) -> Dataset:
     """Return an image's attributes without whose it is, and the words that say so.
 
     Text is UTF-8 then. An attribute that cannot be read is left out.
@@ -69,23 +83,41 @@ def cleaned(dataset: Dataset, pseudonyms: Pseudonyms) -> Dataset:
     Args:
         dataset: Of a parsed file; it stays as it is.
         pseudonyms: Give UIDs and the patient's number.
+        retain: What stays beyond the Basic Profile.
 
     References:
-        [1] DICOM PS3.15 E.1 and E.2, Basic Application Level Confidentiality Profile.
+        [1] DICOM PS3.15 E.1 to E.3, Basic Application Level Confidentiality Profile.
         [2] DICOM PS3.3 C.7.1.1 and C.12.1: what an object says of it.
     """
-    rules = _Rules(pseudonyms, needs_of(text(dataset, "SOPClassUID")))
+    person = text(dataset, "PatientID") or text(dataset, "StudyInstanceUID")
+    rules = _Rules(
+        pseudonyms,
+        needs_of(text(dataset, "SOPClassUID")),
+        frozenset(retain),
+        pseudonyms.days(person),
+    )
     clean = _visited(dataset, rules)
     clean.SpecificCharacterSet = "ISO_IR 192"
     pseudonym = pseudonyms.patient(text(dataset, "PatientID"))
     clean.PatientID = clean.PatientName = pseudonym
     clean.PatientIdentityRemoved = "YES"
-    clean.DeidentificationMethod = f"medcnn: Basic Profile of {EDITION}"
-    code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = _BASIC_PROFILE
-    clean.DeidentificationMethodCodeSequence = [code]
-    clean.LongitudinalTemporalInformationModified = "REMOVED"
+    codes = [_BASIC_PROFILE, *(METHOD_CODES[one] for one in Retain if one in retain)]
+    names = "".join(f", retain {one}" for one in Retain if one in retain)
+    clean.DeidentificationMethod = f"medcnn: Basic Profile of {EDITION}{names}"[:64]
+    clean.DeidentificationMethodCodeSequence = [_code(*one) for one in codes]
+    is_modified = Retain.DATES in retain
+    clean.LongitudinalTemporalInformationModified = (
+        "MODIFIED" if is_modified else "REMOVED"
+    )
     return clean
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    """Return the item of a code of the scheme DCM."""
+    code = Dataset()
+    code.CodeValue, code.CodeMeaning = value, meaning
+    code.CodingSchemeDesignator = "DCM"
+    return code
 
 
 def _visited(dataset: Dataset, rules: _Rules) -> Dataset:
@@ -96,10 +128,14 @@ def _visited(dataset: Dataset, rules: _Rules) -> Dataset:
         if tag.is_private or is_structure:
             continue
         element = _readable(dataset, tag)
-        left = None if element is None else _left_of(element, rules)
+        if element is None:
+            continue
+        left = _retained(element, rules)
+        if left is None:
+            left = _left_of(element, rules)
         if left is not None:
             clean.add(left)
-    return without_local_code(clean)
+    return clean if rules.keeps_codes else without_local_code(clean)
 
 
 def _readable(dataset: Dataset, tag: BaseTag) -> DataElement | None:
@@ -112,12 +148,11 @@ def _readable(dataset: Dataset, tag: BaseTag) -> DataElement | None:
 
 def _left_of(element: DataElement, rules: _Rules) -> DataElement | None:
     """Return what is to be said of one attribute, or None."""
-    letters = action_of(element.tag) or letters_of(element)
-    action = settled(letters, rules.need(element.keyword))
+    action = settled(_letters(element, rules), rules.need(element.keyword))
     if action is Action.REMOVE:
         return None
     if element.VR == "SQ" and action is not Action.EMPTY:
-        inside = rules.inside(element.keyword)
+        inside = rules.inside(element)
         items = [_visited(item, inside) for item in element.value]
         return DataElement(element.tag, "SQ", Sequence(items))
     if action is Action.KEEP:
@@ -128,6 +163,22 @@ def _left_of(element: DataElement, rules: _Rules) -> DataElement | None:
         empty = Sequence() if element.VR == "SQ" else None
         return DataElement(element.tag, element.VR, empty)
     return DataElement(element.tag, element.VR, _replacement(element, rules))
+
+
+def _letters(element: DataElement, rules: _Rules) -> str:
+    """Return what becomes of an attribute: by an option, by the table, by our rules."""
+    is_kept = any(option_letter(element.tag, one) == "K" for one in rules.retain)
+    if element.VR == "SQ" and is_kept:
+        return Action.KEEP
+    return action_of(element.tag) or letters_of(element)
+
+
+def _retained(element: DataElement, rules: _Rules) -> DataElement | None:
+    """Return what an option leaves of an attribute that is no sequence, if any does."""
+    if element.VR == "SQ" or not rules.retain:
+        return None
+    value = retained_value(element, rules.retain, rules.days)
+    return None if value is None else DataElement(element.tag, element.VR, value)
 
 
 def _replacement(element: DataElement, rules: _Rules) -> object:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 __all__ = ["without_comments"]
 
 _ITEM, _DELIMITER = 0xE000, 0xE0DD
-_SOI, _SOC = b"\xff\xd8", b"\xff\x4f"
+_SOI, _SOC, _END = b"\xff\xd8", b"\xff\x4f", b"\xff\xd9"
 _SOS, _SOT, _COM, _COM_2000 = 0xDA, 0x90, 0xFE, 0x64
 _KEPT_APPLICATIONS = frozenset({0xE0, 0xE8, 0xEE})
 """JFIF, SPIFF and JPEG-LS colour, Adobe: they tell colours apart."""
@@ -16,13 +16,16 @@ def without_comments(encapsulated: bytes) -> bytes:
     """Return fragments with zeros for comments and notes; the length stays.
 
     JPEG: COM, and the application segments that no decoder asks for (Exif, Photoshop).
-    JPEG 2000: COM. What is no such codestream is returned as it is.
+    JPEG 2000: COM. What lies behind a codestream's end becomes zeros, too. What is no
+    such codestream is returned as it is.
 
     References:
         [1] ISO 10918-1 B.2.4.5 and B.2.4.6; ISO 15444-1 A.9.2; DICOM PS3.5 A.4.
     """
     clean = bytearray(encapsulated)
     for start, end in _fragments(encapsulated):
+        tail = _tail(encapsulated, start, end)
+        clean[tail:end] = bytes(end - tail)
         for first, last in _notes(encapsulated, start, end):
             clean[first:last] = bytes(last - first)
     return bytes(clean)
@@ -40,6 +43,14 @@ def _fragments(data: bytes) -> Iterator[tuple[int, int]]:
             yield position, min(position + length, len(data))
         is_first = False
         position += length
+
+
+def _tail(data: bytes, start: int, end: int) -> int:
+    """Return where a fragment's codestream has ended; its end if that is not seen."""
+    if data[start : start + 2] not in {_SOC, _SOI}:
+        return end
+    last = data.rfind(_END, start, end)
+    return end if last < 0 else last + len(_END)
 
 
 def _notes(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -1,10 +1,12 @@
 """One file of an image to one without whose it is."""
 
 import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import (
@@ -16,6 +18,8 @@ from pydicom.uid import (
 
 from medcnn.dicom_out.deidentification.clean import cleaned
 from medcnn.dicom_out.deidentification.codestream_text import without_comments
+from medcnn.dicom_out.deidentification.hidden import without_hidden_bytes
+from medcnn.dicom_out.deidentification.options import Retain
 from medcnn.dicom_out.deidentification.pseudonyms import Pseudonyms
 from medcnn.errors import DecodeError, NoPixelsError, OutputError, UnknownFormatError
 from medcnn.io.dicom.parse import parse, quiet
@@ -58,10 +62,19 @@ class Deidentified:
     burned_in: BurnedIn
 
 
-def deidentify_file(path: Path, folder: Path, pseudonyms: Pseudonyms) -> Deidentified:
+def deidentify_file(
+    path: Path, folder: Path, pseudonyms: Pseudonyms, retain: Collection[Retain] = ()
+) -> Deidentified:
     """Write an image without whose it is as STUDY/SERIES/OBJECT.dcm, by its new UIDs.
 
-    The pixels stay as they are, decoded by nobody; see `Deidentified.burned_in`.
+    The pixels stay as they are, decoded by nobody; see `Deidentified.burned_in`. Bytes
+    around them that no viewer shows go.
+
+    Args:
+        path: Of an image.
+        folder: Where it is written.
+        pseudonyms: Give UIDs and the patient's number.
+        retain: What stays beyond the Basic Profile.
 
     Raises:
         NoPixelsError: If it is a report, a plan or the like: free text, which nobody
@@ -82,13 +95,20 @@ def deidentify_file(path: Path, folder: Path, pseudonyms: Pseudonyms) -> Deident
             raise NoPixelsError(msg, path=path)
         what = "it cannot be written anew"
         with broken_as_decode_error(path, what):
-            clean = cleaned(dataset, pseudonyms)
-            if "PixelData" in clean and _syntax(dataset).is_encapsulated:
-                pixels = clean["PixelData"]
-                pixels.value = without_comments(pixels.value)
+            clean = cleaned(dataset, pseudonyms, retain)
+            if keyword in clean:
+                _clear(clean[keyword], dataset)
             target = _place(clean, folder, path)
             content = _as_file(clean, _syntax(dataset))
     return Deidentified(target, _keep(target, content), _burned_in(dataset))
+
+
+def _clear(pixels: DataElement, dataset: Dataset) -> None:
+    """Take what no viewer shows out of a copy's pixels."""
+    if _syntax(dataset).is_encapsulated:
+        pixels.value = without_comments(pixels.value)
+    else:
+        pixels.value = without_hidden_bytes(pixels.value, dataset)
 
 
 def _syntax(dataset: Dataset) -> UID:

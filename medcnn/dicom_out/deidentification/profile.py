@@ -9,7 +9,14 @@ from pydicom.tag import BaseTag
 
 from medcnn.dicom_out.deidentification.types import Need
 
-__all__ = ["EDITION", "Action", "action_of", "profile_actions", "settled"]
+__all__ = [
+    "EDITION",
+    "Action",
+    "action_of",
+    "option_letter",
+    "profile_actions",
+    "settled",
+]
 
 EDITION = "PS3.15 2024b"
 """The edition of the standard that basic_profile.csv was made from."""
@@ -40,19 +47,39 @@ def action_of(tag: BaseTag) -> str | None:
     """
     if tag.group in _OVERLAYS or tag.group in _CURVES:
         return Action.REMOVE.value
-    return profile_actions().get(int(tag))
+    row = _table().get(int(tag))
+    return None if row is None else row["action"]
 
 
-@cache
+def option_letter(tag: BaseTag, option: str) -> str | None:
+    """Return what an option does with a tag: "K" keep, "C" clean, "" nothing.
+
+    Args:
+        tag: Which.
+        option: A column of the table, such as "uids"; "" for none.
+
+    Returns:
+        None if the table does not list the tag at all.
+    """
+    row = _table().get(int(tag))
+    return None if row is None else row.get(option, "")
+
+
 def profile_actions() -> dict[int, str]:
     """Return the letters of each listed tag.
 
     References:
         [1] DICOM PS3.15 table E.1-1, column "Basic Prof.".
     """
+    return {tag: row["action"] for tag, row in _table().items()}
+
+
+@cache
+def _table() -> dict[int, dict[str, str]]:
+    """Read the standard's table, with the columns of its options."""
     table = files("medcnn.dicom_out.deidentification") / "basic_profile.csv"
     rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
-    return {int(row["tag"], 16): row["action"] for row in rows}
+    return {int(row["tag"], 16): row for row in rows}
 
 
 def settled(letters: str, need: Need) -> Action:
