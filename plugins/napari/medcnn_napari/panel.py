@@ -129,9 +129,9 @@ class ClassifyPanel(QWidget):
     def _list_layers(self, _event: Any = None) -> None:
         chosen = self.layers.currentData()
         self.layers.clear()
-        own = set(self._heats.values())
         for layer in self.viewer.layers:
-            if isinstance(layer, ImageLayer) and layer not in own:
+            is_image = isinstance(layer, ImageLayer)
+            if is_image and not layer.metadata.get("is_heatmap"):
                 self.layers.addItem(layer.name, layer)
         self._choose(chosen)
 

@@ -143,7 +143,7 @@ def heat_layer(heat: Heatmap, layer: Any) -> tuple[Any, dict[str, Any], str]:
         "contrast_limits": heat.window,
         "blending": "additive",
         "opacity": 0.7,
-        "metadata": facts | {"words": heat.window_words},
+        "metadata": facts | {"words": heat.window_words, "is_heatmap": True},
     }
     return (array[0] if layer.ndim == 2 else array), given, "image"
 

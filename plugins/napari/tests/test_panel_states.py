@@ -27,6 +27,10 @@ def test_an_image_that_is_opened_is_chosen_and_one_that_is_renamed_is_found(
     assert panel.message.text().startswith("<b>another</b>, by vessel-3d")
     assert panel.layers.currentData() is layer  # and not the heatmap
     assert panel.layers.count() == len([first, layer])
+    again = ClassifyPanel(panel.viewer, panel.session)  # the panel is closed and opened
+    qtbot.addWidget(again)
+    assert again.layers.count() == len([first, layer])
+    wait(again, qtbot)
 
 
 def test_a_layer_that_is_removed_meanwhile_is_told(

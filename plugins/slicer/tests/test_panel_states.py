@@ -56,6 +56,12 @@ def test_what_was_not_foreseen_is_said_and_frees_the_panel(panel, monkeypatch): 
     assert panel.ui.classifyButton.enabled
 
 
+def test_a_heatmap_that_is_chosen_as_image_is_said_to_be_one(panel):  # noqa: F811
+    panel.widget.parameters.inputVolume = classified(panel)
+    panel.widget.refresh()
+    assert "CT aneurysm heat is a heatmap" in panel.ui.misfitLabel.text
+
+
 def test_the_last_answer_goes_when_another_is_asked_for(panel, worker):  # noqa: F811
     classified(panel)
     assert panel.ui.answerLabel.text.splitlines()[-1].startswith("CT, by vessel-3d")

@@ -13,6 +13,7 @@ from MedCNNLib.volumes import VolumeImage, image_from_node
 __all__ = ["dicom_facts", "dicom_files", "image_of", "misfit", "single_file"]
 
 _MODALITY = "0008,0060"
+_HEATMAP = "MedCNN.Label"
 _FACTS = {
     "body_part": "0018,0015",
     "view": "0018,5101",
@@ -95,12 +96,26 @@ def misfit(model: Mapping[str, Any], node: slicer.vtkMRMLVolumeNode | None) -> s
     """Say why a model is not made for a volume; "" if nothing speaks against it."""
     if node is None or node.GetImageData() is None or not model.get("dims"):
         return ""
-    slices = node.GetImageData().GetDimensions()[2]
+    if node.GetAttribute(_HEATMAP):
+        return f"{node.GetName()} is a heatmap, no image: choose the image itself."
     name = model.get("name") or model["id"]
+    return _other_dims(model, name, node) or _other_modality(model, name, node)
+
+
+def _other_dims(
+    model: Mapping[str, Any], name: str, node: slicer.vtkMRMLVolumeNode
+) -> str:
+    slices = node.GetImageData().GetDimensions()[2]
     if model["dims"] == 2 and slices > 1:
         return f"{name} reads pictures; this volume has {slices} slices."
     if model["dims"] == 3 and slices == 1:
         return f"{name} reads volumes; this is one picture."
+    return ""
+
+
+def _other_modality(
+    model: Mapping[str, Any], name: str, node: slicer.vtkMRMLVolumeNode
+) -> str:
     modality, _ = dicom_facts(node)
     wanted = model.get("modalities") or []
     if modality and wanted and modality not in wanted:
