@@ -54,7 +54,7 @@ class Viewer(TrameApp):
         self._turn = asyncio.Lock()
         self._is_chosen = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._windows: dict[str, tuple[float, float, str]] = {}
+        self._scales: dict[str, str] = {}
         self.state.update(START | {"evaluate_path": given.data_folder})
         self.state.trame__title = "medcnn"
         self.state.trame__favicon = _icon()
@@ -244,9 +244,7 @@ class Viewer(TrameApp):
         words += [f"The heatmap {heats[0].limits}."] if heats else []
         words += [f"{result.model} {result.version}, {result.device}"]
         self.state.answer_words = words
-        self._windows = {
-            heat.label: (*heat.window, heat.window_words) for heat in heats
-        }
+        self._scales = {heat.label: heat.window_words for heat in heats}
         self.state.label = self.stage.show_answer(result, self.state.opacity)
         self.state.labels = self.stage.labels
         self._redraw()
@@ -258,8 +256,7 @@ class Viewer(TrameApp):
 
     def _redraw(self, **_: Any) -> None:
         state = self.state
-        low, high, words = self._windows.get(state.label, (0.0, 0.0, ""))
-        state.legend = {"low": f"{low:.3g}", "high": f"{high:.3g}", "words": words}
+        state.legend = self._scales.get(state.label, "")
         self.stage.set_heat(
             state.label,
             shown=bool(state.show_heat),

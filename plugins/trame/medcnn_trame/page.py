@@ -30,7 +30,7 @@ START: dict[str, Any] = {
     **NO_ANSWER,
     "number_kind": "",
     "label": "",
-    "legend": {"low": "", "high": "", "words": ""},
+    "legend": "",
     "show_heat": True,
     "opacity": 0.6,
     "threshold": 0.15,
@@ -140,9 +140,9 @@ def _heat(viewer: Any) -> None:
         )
         html.Div(classes="scale", style=f"background: {_gradient()}")
         with html.Div(classes="d-flex text-caption"):
-            html.Div("{{ legend.low }}", classes="flex-grow-1")
-            html.Div("{{ legend.high }}")
-        html.Div("{{ legend.words }}", classes="text-caption legend-words")
+            html.Div("low", classes="flex-grow-1")
+            html.Div("high")
+        html.Div("{{ legend }}", classes="text-caption legend-words")
         v3.VSwitch(
             v_model=("show_heat",), label="Show", density="compact", hide_details=True,
             classes="show-heat", color="primary",

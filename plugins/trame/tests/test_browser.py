@@ -72,7 +72,9 @@ def test_a_volume_is_classified_and_its_heatmap_comes_and_goes(viewer, page, tmp
     page.wait_for_selector(".answer", timeout=WAIT)
     assert page.inner_text(".answer-label >> nth=0") == "aneurysm"
     assert 0.5 < float(page.inner_text(".answer-probability >> nth=0")) <= 1
-    assert page.inner_text(".legend-words")
+    scale = "log-odds above 0: 0 to 7.42, alike for every image"
+    assert page.inner_text(".legend-words") == scale
+    assert "0.116" not in page.inner_text(".heat")  # of one voxel: another unit
     wait_until(page, lambda n: n > before + 20_000)
     page.click(".show-heat input")
     wait_until(page, lambda n: n <= before + 500)
