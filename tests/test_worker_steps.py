@@ -90,6 +90,13 @@ def test_a_file_is_sent_in_steps(worker, phantoms):
     np.testing.assert_array_equal(by_steps.array, at_once.array)
 
 
+def test_a_file_that_cannot_be_read_is_called_by_its_own_name(worker, tmp_path):
+    (tmp_path / "letter.nii").write_text("Dear colleague")
+    with pytest.raises(WorkerError, match=r"^letter\.nii holds no image") as told:
+        finish(worker.uploading_file(tmp_path / "letter.nii"))
+    assert "upload" not in str(told.value)
+
+
 def test_a_file_that_is_not_there_is_told(worker, tmp_path):
     with pytest.raises(WorkerError, match="cannot be read"):
         finish(worker.uploading_file(tmp_path / "none.nii"))

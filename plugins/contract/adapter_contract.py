@@ -25,6 +25,7 @@ __all__ = [
     "Dialogue",
     "FileOrder",
     "LightStart",
+    "predicted",
 ]
 
 SHAPE = (6, 5, 4)
@@ -230,7 +231,7 @@ class FileOrder:
         }
         for name, (array, affine) in asked.items():
             nibabel.save(nibabel.Nifti1Image(array, affine), tmp_path / name)
-        told, mirrored = _predicted([tmp_path / name for name in asked])
+        told, mirrored = predicted([tmp_path / name for name in asked], "vessel-3d")
         assert abs(told - mirrored) > 0.01
         desk.open(tmp_path / "scan.nii", "vessel-3d")
         desk.begin()
@@ -238,10 +239,10 @@ class FileOrder:
         assert desk.probability() == pytest.approx(told, abs=6e-4)
 
 
-def _predicted(paths: list[Path]) -> list[float]:
-    """Return what `medcnn predict` says of files, by vessel-3d."""
+def predicted(paths: list[Path], model: str) -> list[float]:
+    """Return what `medcnn predict` says of files: of each model's main label."""
     command = [os.environ["MEDCNN_PYTHON"], "-m", "medcnn", "predict"]
-    command += ["--model", "vessel-3d", "--json", *map(str, paths)]
+    command += ["--model", model, "--json", *map(str, paths)]
     told = subprocess.run(command, capture_output=True, check=False)
     return [each["probability"] for each in json.loads(told.stdout)["images"]]
 

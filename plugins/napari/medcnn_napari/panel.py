@@ -141,13 +141,18 @@ class ClassifyPanel(QWidget):
             if self.layers.itemData(place) is layer:
                 self.layers.setCurrentIndex(place)
 
-    def list_models(self) -> None:
-        """Ask the worker which models and methods there are, in the background."""
+    def list_models(self, python: str = "") -> None:
+        """Ask the worker which models and methods there are, in the background.
+
+        Args:
+            python: The Python to use from now on; "" keeps the one that is used.
+        """
         session = self.session
 
         @thread_worker
         def ask() -> Any:
             try:
+                session.use(python or session.python)  # may wait for a worker's end
                 worker = session.worker()
                 return worker.models(), worker.info()["methods"], None
             except WorkerError as error:
@@ -181,8 +186,7 @@ class ClassifyPanel(QWidget):
 
     def _use_python(self) -> None:
         if self.python.text() != self.session.python:
-            self.session.use(self.python.text())
-            self.list_models()
+            self.list_models(self.python.text())
 
     # ------------------------------------------------------------------ classify
 
@@ -261,6 +265,8 @@ class ClassifyPanel(QWidget):
             self.viewer.layers.remove(old)
         self._heats[heat.label] = shown = ImageLayer(array, **given)
         self.viewer.add_layer(shown)
+        if is_main and hasattr(shown, "colorbar"):  # newer napari
+            shown.colorbar.visible = True
         self.viewer.layers.selection.active = layer
 
     def _fill_table(self, result: Result) -> None:

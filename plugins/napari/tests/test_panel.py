@@ -206,6 +206,42 @@ def test_the_reader_reads_what_medcnn_reads(session, repository, name):
     assert given["name"]
 
 
+def test_several_time_points_and_empty_files_give_a_sentence(session, tmp_path):
+    import nibabel
+
+    times = nibabel.Nifti1Image(np.zeros((6, 5, 4, 3), np.int16), np.eye(4))
+    nibabel.save(times, tmp_path / "times.nii")
+    (tmp_path / "empty.nii").touch()
+    for name, words in (("times.nii", "holds 3 images"), ("empty.nii", "is empty")):
+        with pytest.raises(WorkerError, match=f"{name} {words}") as refused:
+            read(str(tmp_path / name))
+        assert refused.value.hint
+
+
+def test_a_colour_volume_is_told_by_the_model(panel, qtbot):
+    colours = np.zeros((6, 30, 40, 3), np.uint8)
+    layer = panel.viewer.add_image(colours, rgb=True, name="colours")
+    panel.layers.setCurrentText(layer.name)
+    choose(panel, "vessel-3d")
+    panel.classify.click()
+    wait(panel, qtbot)
+    assert "a colour image, the model takes grey ones" in panel.message.text()
+    assert panel.table.item(0, 2).text() == "out of scope"
+
+
+def test_a_huge_volume_is_refused_before_it_is_sent(panel, qtbot):
+    """50 GB that are nowhere in memory."""
+    huge = np.broadcast_to(np.float32(0), (2000, 2500, 2500))
+    layer = ImageLayer(huge, name="huge", contrast_limits=(0, 1))
+    panel.viewer.layers.append(layer)
+    panel.layers.setCurrentText("huge")
+    choose(panel, "vessel-3d")
+    panel.classify.click()
+    wait(panel, qtbot)
+    assert "the worker takes" in panel.message.text()
+    assert "Crop or resample" in panel.message.text()
+
+
 def test_a_broken_file_gives_a_sentence(session, tmp_path):
     (tmp_path / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 64)
     with pytest.raises(WorkerError) as refused:

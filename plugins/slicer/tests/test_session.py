@@ -118,6 +118,19 @@ def test_a_worker_that_does_not_start_is_told():
     assert failed == ["That Python has no medcnn. pip install it."]
 
 
+def test_a_worker_of_another_version_is_told_and_let_go():
+    """Once medcnn is brought up to date, the next question starts the new one."""
+    refuses = WorkerError(
+        "The worker speaks version 2.", "Bring both to one.", "version"
+    )
+    worker = workers.FakeWorker(refuses=refuses)
+    session, failed = session_of(worker)
+    session.run(classify(lambda _: None))
+    steps(session)
+    assert failed == ["The worker speaks version 2. Bring both to one."]
+    assert worker.closed
+
+
 def test_cancel_stops_a_running_job():
     job = workers.FakeJob("found", polls=1000)
     session, failed = session_of(workers.FakeWorker([job]))

@@ -33,6 +33,7 @@ def read(scene, path):
     scene.AddNode(node)
     storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
     storage.SetFileName(str(SAMPLES / path))
+    storage.SetSingleFile(1)
     scene.AddNode(storage)
     node.SetAndObserveStorageNodeID(storage.GetID())
     assert storage.ReadData(node)

@@ -15,6 +15,7 @@ from typing import Any
 from MedCNNLib.client import Image, Result, Worker, WorkerError
 from MedCNNLib.errors import ViewerError
 from MedCNNLib.findings import answer_columns, labels_to_ask
+from MedCNNLib.steps import Steps
 from trame.app import TrameApp
 from trame_slicer import module as trame_slicer_module
 
@@ -33,6 +34,7 @@ _HINTS = {"folder": "Start medcnn view with --data for a table or folder there."
 
 _CHECK = "Check disk and permissions, then try again."
 _REPORT = "Please report it, with what the terminal says; then try again."
+_OVER = object()
 _ICON = "MedCNN/Resources/Icons/MedCNN.png"
 
 
@@ -139,7 +141,7 @@ class Viewer(TrameApp):
         self,
         words: str,
         work: Callable[[], Any],
-        done: Callable[[Any], None],
+        done: Callable[[Any], Steps | None],
         about: str = "",
     ) -> None:
         """Work beside the event loop, then show what was found, or why not.
@@ -156,8 +158,7 @@ class Viewer(TrameApp):
                 if not self.state.labels:  # an answer was taken away
                     self.stage.forget_answer()
                 found = await self._loop.run_in_executor(None, work)
-                with self.state:
-                    done(found)
+                await self._show(done, found)
             except WorkerError as error:
                 hint = _HINTS.get(error.kind, error.hint)
                 words = f"{error.message} {hint}".strip()
@@ -172,6 +173,19 @@ class Viewer(TrameApp):
             finally:
                 with self.state as state:
                     state.busy = ""
+
+    async def _show(self, done: Callable[[Any], Steps | None], found: Any) -> None:
+        """Show what was found; what is long in steps, between which others have a turn.
+
+        MRML wants the event loop's own thread.
+        """
+        with self.state:
+            steps = done(found)
+        is_over = steps is None
+        while not is_over:
+            with self.state:
+                is_over = next(steps, _OVER) is _OVER
+            await asyncio.sleep(0)
 
     def _tell(self, words: str) -> None:
         with self.state as state:
@@ -221,8 +235,8 @@ class Viewer(TrameApp):
             worker = self._living()
             return worker.image(worker.upload_file(whole))
 
-    def _opened(self, name: str, image: Image) -> None:
-        self.stage.show_image(image)
+    def _opened(self, name: str, image: Image) -> Steps:
+        yield from self.stage.showing_image(image)
         self._image = image
         shape = " x ".join(map(str, image.shape))
         about = [image.modality or "", shape, *image.warnings]
@@ -230,7 +244,8 @@ class Viewer(TrameApp):
         self.state.image_words = f"{name}: {words}"
         self.state.update({"is_loaded": True} | NO_ANSWER)
 
-    def _answered(self, result: Result) -> None:
+    def _answered(self, result: Result) -> Steps:
+        label = yield from self.stage.showing_answer(result, self.state.opacity)
         columns = answer_columns(result)
         keys = ("label", "probability", "review", "flag", "band")
         rows = zip(*columns.values(), strict=True)
@@ -245,7 +260,7 @@ class Viewer(TrameApp):
         words += [f"{result.model} {result.version}, {result.device}"]
         self.state.answer_words = words
         self._scales = {heat.label: heat.window_words for heat in heats}
-        self.state.label = self.stage.show_answer(result, self.state.opacity)
+        self.state.label = label
         self.state.labels = self.stage.labels
         self._redraw()
 

@@ -6,11 +6,12 @@ Everything here runs on the event loop's thread, as MRML wants it.
 import numpy as np
 from MedCNNLib.client import Image, Result
 from MedCNNLib.errors import ViewerError
-from MedCNNLib.findings import add_heatmaps, scale_of
+from MedCNNLib.findings import adding_heatmaps, scale_of
 from MedCNNLib.heat import hide_heat, lay_over, set_opacity, set_threshold
 from MedCNNLib.places import jump_to, peak_ras
-from MedCNNLib.volumes import node_from_image
-from slicer import vtkMRMLColorLegendDisplayNode
+from MedCNNLib.steps import Steps
+from MedCNNLib.volumes import adding_node
+from slicer import vtkMRMLAbstractViewNode, vtkMRMLColorLegendDisplayNode
 from trame_slicer.core import LayoutManager, SlicerApp
 from trame_slicer.rca_view import register_rca_factories
 
@@ -49,8 +50,8 @@ class Stage:
         """Whose heatmaps there are."""
         return list(self._heats)
 
-    def show_image(self, image: Image) -> None:
-        """Show an image alone, in views that suit it.
+    def showing_image(self, image: Image) -> Steps:
+        """Show an image alone, in views that suit it; in steps.
 
         Raises:
             ViewerError: If it has colours.
@@ -64,13 +65,14 @@ class Stage:
             self._slicer.scene.RemoveNode(self._image)
         affine = _AS_SEEN if image.affine is None else image.affine
         name = image.name or "image"
-        values = np.ascontiguousarray(array)
+        values = array
         if values.dtype == bool or values.dtype == np.float16:
             values = values.astype(np.float32)
-        node = node_from_image(self._slicer.scene, values, affine, name=name)
+        node = yield from adding_node(self._slicer.scene, values, affine, name=name)
         node.CreateDefaultDisplayNodes()
         self._image = node
         is_picture = array.shape[2] == 1
+        self._mark(is_known=not is_picture and image.affine is not None)
         self.layout.set_layout(_PICTURE if is_picture else _VOLUME)
         self._slicer.display_manager.show_volume_in_slice_background(node)
         for view in self._slicer.view_manager.get_slice_views():
@@ -84,6 +86,16 @@ class Stage:
                 node, vr_preset="", do_reset_views=True
             )
 
+    def _mark(self, *, is_known: bool) -> None:
+        """Show which way the patient lies, by axes with letters, if that is known."""
+        kind = vtkMRMLAbstractViewNode
+        marker = kind.OrientationMarkerTypeAxes
+        for view in self._slicer.view_manager.get_views():
+            view.set_orientation_marker(
+                marker if is_known else kind.OrientationMarkerTypeNone,
+                kind.OrientationMarkerSizeMedium,
+            )
+
     def forget_answer(self) -> None:
         """Take the last answer's heatmaps away."""
         if not self._heats:
@@ -93,10 +105,10 @@ class Stage:
         self._heats, self._label = {}, ""
         self.render()
 
-    def show_answer(self, result: Result, opacity: float) -> str:
-        """Lay an answer's main heatmap over the image; return its label."""
+    def showing_answer(self, result: Result, opacity: float) -> Steps:
+        """Lay an answer's main heatmap over the image, in steps; return its label."""
         self.forget_answer()
-        self._heats = add_heatmaps(self._image, result, opacity=opacity)
+        self._heats = yield from adding_heatmaps(self._image, result, opacity=opacity)
         has_main = result.label in self._heats
         self._label = result.label if has_main else next(iter(self._heats), "")
         return self._label

@@ -39,6 +39,17 @@ def wait_until(page, wanted, seconds=60):
     pytest.fail(f"{coloured(page)} coloured pixels")
 
 
+def settled(page, seconds=60):
+    """Count the coloured pixels once all is drawn, the letters of the axes included."""
+    counts = []
+    for _ in range(seconds * 2):
+        counts.append(coloured(page))
+        if len(counts) > 3 and len(set(counts[-4:])) == 1:
+            break
+        page.wait_for_timeout(500)
+    return counts[-1]
+
+
 def likeness(page, film):
     """Correlate what is shown with the film's pixels as pydicom reads them."""
     shown = pixels(page)[60:780].mean(axis=2)  # without buttons and slider
@@ -67,7 +78,7 @@ def test_a_volume_is_classified_and_its_heatmap_comes_and_goes(viewer, page, tmp
     file = SAMPLES / "vessel_aneurysm.nii"
     opened(page, viewer(file, "--model", "vessel-3d"))
     wait_until(page, lambda n: n < 5000)
-    before = coloured(page)
+    before = settled(page)
     page.click(".classify")
     page.wait_for_selector(".answer", timeout=WAIT)
     assert page.inner_text(".answer-label >> nth=0") == "aneurysm"

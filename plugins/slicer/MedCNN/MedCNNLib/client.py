@@ -148,7 +148,7 @@ class Image:
     def _turned(self, plain: str, coloured: str) -> Any:
         array, axes = self.array, self.axes
         if "c" in axes and array.shape[axes.index("c")] == 1:
-            array = array.take(0, axis=axes.index("c"))
+            array = np.moveaxis(array, axes.index("c"), 0)[0]
             axes = axes.replace("c", "")
         wanted = coloured if "c" in axes else plain
         return array.transpose([axes.index(axis) for axis in wanted])
@@ -402,6 +402,7 @@ class Client:
 
     def upload(self, image: Image) -> str:
         """Send an image; return its id."""
+        self._check_size(image.array.nbytes)
         with tempfile.TemporaryFile() as file:
             _write_npz(image, file)
             facts = self._send_file(file, "/v1/images", _NPZ)
@@ -424,6 +425,9 @@ class Client:
         Each step yields how much is done, 0 to 1, or None where it is the worker's turn
         and a timer had better come back. The last one returns the image's id.
         """
+        if self._limit is None:
+            yield from self.greeting()
+        self._check_size(image.array.nbytes)  # before it is written anywhere
         with tempfile.TemporaryFile() as file:
             yield from _writing(image, file)
             return (yield from self._posting(file, "/v1/images", _NPZ))
@@ -694,7 +698,7 @@ class Client:
         return content
 
     def _send_file(self, file: Any, where: str, kind: str) -> Facts:
-        self._check_size(file)
+        self._check_size(_length(file))
         facts: Facts = json.loads(self.ask_bytes("POST", where, file, kind))
         return facts
 
@@ -702,7 +706,7 @@ class Client:
         """Send a file in steps; return the image's id."""
         if self._limit is None:
             yield from self.greeting()
-        self._check_size(file)
+        self._check_size(_length(file))
         answer = io.BytesIO()
         yield from self._exchanging("POST", where, file, kind, into=answer)
         return str(_from_json(answer.getvalue())["id"])
@@ -746,7 +750,7 @@ class Client:
             refusal = _refusal(response.status, into.read())
             raise refusal
 
-    def _check_size(self, file: Any) -> None:
+    def _check_size(self, size: int) -> None:
         """Refuse what the worker would refuse.
 
         Raises:
@@ -754,7 +758,6 @@ class Client:
         """
         if self._limit is None:
             self.info()
-        size = _length(file)
         if self._limit is not None and size > self._limit:
             message = (
                 f"The image is of {size:,} bytes; the worker takes {self._limit:,}."

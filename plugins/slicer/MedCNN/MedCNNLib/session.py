@@ -17,7 +17,7 @@ from MedCNNLib.steps import Steps
 
 __all__ = ["Session", "Task"]
 
-_GONE = {"connection", "start"}
+_GONE = {"connection", "start", "version"}
 _STEP_SECONDS = 0.05
 _HINTS = {
     "folder": "Name that folder, or one above it, as Your data (section Python with "
