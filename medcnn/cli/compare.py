@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 import medcnn
-from medcnn.cli.console import answer, printable, progress_bar, say, show
+from medcnn.cli.console import answer, printable, progress_bar, say, show, table_of
 from medcnn.cli.evaluate import Data, Split, number_words
 from medcnn.cli.options import Device, Engine, Json, Quiet, Workers
 
@@ -75,21 +75,12 @@ def _pair(
 
 def _show(found: Any) -> None:
     """Show each label's areas and their difference."""
-    from rich.table import Table
     from rich.text import Text
 
     patients = "" if found.patients is None else f" of {found.patients:,} patients"
     show(f"A = {found.a}, B = {found.b}; {found.cases:,} cases{patients}")
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in (
-        "label",
-        "AUC A",
-        "AUC B",
-        "A less B (95 % interval)",
-        "p",
-        "p (Holm)",
-    ):
-        table.add_column(title)
+    difference = "A less B (95 % interval)"
+    table = table_of("label", "AUC A", "AUC B", difference, "p", "p (Holm)")
     for label, one in found.labels.items():
         if one.difference is None:
             table.add_row(Text(printable(label)), "", "", Text(printable(one.note)))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -26,9 +26,13 @@ __all__ = [
     "progress_bar",
     "say",
     "show",
+    "table_of",
     "terminable",
     "waiting",
 ]
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _PIPE_WIDTH = 120
 
@@ -79,6 +83,16 @@ def show(renderable: Any) -> None:
         renderable = Text(printable(renderable))
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     Console(width=width, highlight=False, emoji=False).print(renderable)
+
+
+def table_of(*titles: str) -> "Table":
+    """Return a table for numbers that has no rows yet."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for title in titles:
+        table.add_column(title)
+    return table
 
 
 def say(words: str, *, quiet: bool = False) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import medcnn
-from medcnn.cli.console import answer, end, printable, progress_bar, say, show
+from medcnn.cli.console import answer, end, printable, progress_bar, say, show, table_of
 from medcnn.cli.options import (
     Device,
     Engine,
@@ -195,23 +195,14 @@ def _refuse_both(
 
 def _show(found: Any, output: Path) -> None:
     """Show the headline figures, and where to look."""
-    from rich.table import Table
     from rich.text import Text
 
     data = found.data
     patients = "" if data.patients is None else f" of {data.patients:,} patients"
     where = f", split {data.split}" if data.split else ""
     show(f"{data.cases:,} cases{patients}{where}")
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in (
-        "label",
-        "with / without",
-        "AUC (95 % interval)",
-        "at",
-        "sens",
-        "spec",
-    ):
-        table.add_column(title)
+    titles = ("label", "with / without", "AUC (95 % interval)", "at", "sens", "spec")
+    table = table_of(*titles)
     for label, one in found.labels.items():
         area = one.auroc
         cells = [printable(label), f"{one.n_positive:,} / {one.n_negative:,}"]

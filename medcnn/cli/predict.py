@@ -11,6 +11,7 @@ from medcnn.cli.console import (
     printable,
     say,
     show,
+    table_of,
 )
 from medcnn.cli.images import Problems, images_in
 from medcnn.cli.open_model import open_model
@@ -123,14 +124,11 @@ def _row(
 
 def _show(model: "medcnn.Model", row: dict[str, Any]) -> None:
     """Show one image's answer as a small table."""
-    from rich.table import Table
     from rich.text import Text
 
     review = {p.label: p.review for p in model.spec.operating_points}
     head = Text(printable(row["path"]), style="bold")
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in ("label", row.get("kind", ""), "", "review from", "flag from"):
-        table.add_column(title)
+    table = table_of("label", row.get("kind", ""), "", "review from", "flag from")
     for label, probability in row.get("probabilities", {}).items():
         flag = row["thresholds"][label]
         hot = probability >= flag and row["band"] is not None

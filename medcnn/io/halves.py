@@ -4,10 +4,18 @@ from pathlib import Path
 
 __all__ = ["VOXELS", "other_halves"]
 
-VOXELS = (".img", ".img.gz", ".raw", ".raw.gz", ".zraw", ".bin", ".dat")
+VOXELS: tuple[str, ...] = (
+    ".img",
+    ".img.gz",
+    ".raw",
+    ".raw.gz",
+    ".zraw",
+    ".bin",
+    ".dat",
+)
 """How files are called that hold the voxels of a header beside them."""
 
-_HEADERS = (".hdr", ".hdr.gz", ".mhd", ".nhdr")
+_HEADERS: tuple[str, ...] = (".hdr", ".hdr.gz", ".mhd", ".nhdr")
 
 
 def other_halves(path: Path) -> tuple[Path, ...]:
@@ -20,12 +28,21 @@ def other_halves(path: Path) -> tuple[Path, ...]:
 
     Returns:
         Paths beside it, which may not be there; none if it is not called like a half.
+
+    Examples:
+        >>> [one.name for one in other_halves(Path("brain.IMG.GZ"))][:3]
+        ['brain.hdr', 'brain.hdr.gz', 'brain.mhd']
+        >>> other_halves(Path("film.dcm"))
+        ()
     """
     name = path.name.lower()
-    for endings, others in ((_HEADERS, VOXELS), (VOXELS, _HEADERS)):
-        ending = next((one for one in endings if name.endswith(one)), None)
-        if ending is not None:
-            stem = path.name[: -len(ending)]
-            both = (*others, *(other.upper() for other in others))
-            return tuple(path.with_name(stem + other) for other in both)
-    return ()
+    if name.endswith(_HEADERS):
+        endings, others = _HEADERS, VOXELS
+    elif name.endswith(VOXELS):
+        endings, others = VOXELS, _HEADERS
+    else:
+        return ()
+    ending = next(one for one in endings if name.endswith(one))
+    stem = path.name[: -len(ending)]
+    both = (*others, *(other.upper() for other in others))
+    return tuple(path.with_name(stem + other) for other in both)
