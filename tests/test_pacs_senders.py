@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import numpy as np
@@ -25,8 +26,8 @@ from test_pacs import (
 
 from medcnn.cli.console import Terminated
 from medcnn.errors import OutputError
-from medcnn.pacs import Spool, State, Station
-from medcnn.pacs.peers import client_tls, server_tls
+from medcnn.pacs import Spool, State, Station, parse_allowed
+from medcnn.pacs.peers import client_tls, places_of, server_tls
 from medcnn.pacs.spool import name_by_hash
 from medcnn.pacs.station import Settings
 from medcnn.pacs.stream import ABORT
@@ -61,6 +62,37 @@ def test_a_pdu_beyond_the_maximum_is_cut_off_before_any_of_it_comes(tmp_path):
         link = associate(listener.port, Verification)
         link.dul.socket.socket.sendall(b"\x04\x00" + struct.pack(">L", (1 << 17) + 1))
         assert soon(lambda: link.is_aborted)
+
+
+def test_who_only_connects_takes_no_place_and_is_sent_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("medcnn.pacs.listener._ASSOCIATE_S", 4)
+    with listening(tmp_path / "spool") as (_, listener):
+        place = ("127.0.0.1", listener.port)
+        before = threading.active_count()
+        silent = [socket.create_connection(place) for _ in range(40)]
+        assert soon(lambda: threading.active_count() >= before + 40)
+        link = associate(listener.port, Verification)
+        assert link.send_c_echo().Status == 0
+        link.release()
+        for one in silent:
+            ended(one)
+            one.close()
+        assert soon(lambda: threading.active_count() <= before)
+
+
+def test_who_connects_from_elsewhere_is_not_heard(tmp_path):
+    allowed = (parse_allowed("SENDER@192.0.2.7"),)
+    with listening(tmp_path / "spool", allowed=allowed) as (_, listener):
+        before = threading.active_count()
+        with socket.create_connection(("127.0.0.1", listener.port)) as link:
+            assert ended(link) == b""
+            assert threading.active_count() <= before
+
+
+def test_addresses_count_only_if_every_sender_has_one():
+    some, anywhere = parse_allowed("A@10.0.0.1"), parse_allowed("B")
+    assert places_of((some, parse_allowed("B@10.0.0.2"))) == {"10.0.0.1", "10.0.0.2"}
+    assert places_of((some, anywhere)) is None
 
 
 def test_who_is_cut_off_or_stalls_takes_no_place_from_others(tmp_path, monkeypatch):

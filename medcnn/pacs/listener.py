@@ -11,7 +11,7 @@ import ssl
 from pathlib import Path
 from typing import Any, Self
 
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, _config, evt
+from pynetdicom import ALL_TRANSFER_SYNTAXES, _config, evt
 from pynetdicom.presentation import AllStoragePresentationContexts
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
@@ -19,8 +19,8 @@ from medcnn.dicom_out import is_own_result
 from medcnn.errors import OutputError, ReadError
 from medcnn.io.dicom.parse import parse, quiet
 from medcnn.io.dicom.tags import text
-from medcnn.pacs.peers import Allowed
-from medcnn.pacs.server import WatchedServer
+from medcnn.pacs.peers import Allowed, places_of
+from medcnn.pacs.server import WatchedEntity, WatchedServer
 from medcnn.pacs.spool import FullError, Spool
 from medcnn.pacs.stream import Bounds
 
@@ -30,6 +30,8 @@ _SUCCESS, _NO_ROOM, _MISMATCH, _NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
 _MOST_ASSOCIATIONS = 16
 _PDU_BYTES = 1 << 17
 _TIMEOUT_S = 60
+_ASSOCIATE_S = 10
+"""Until who connected asks for an association."""
 
 
 class Listener:
@@ -60,10 +62,11 @@ class Listener:
         self._spool = spool
         self._allowed = allowed
         _config.STORE_RECV_CHUNKED_DATASET = True  # to a file, not to memory
-        entity = AE(ae_title=title)
+        entity = WatchedEntity(ae_title=title)
         entity.maximum_associations = _MOST_ASSOCIATIONS
         entity.maximum_pdu_size = _PDU_BYTES
-        entity.network_timeout = entity.dimse_timeout = entity.acse_timeout = _TIMEOUT_S
+        entity.network_timeout = entity.dimse_timeout = _TIMEOUT_S
+        entity.acse_timeout = min(_TIMEOUT_S, _ASSOCIATE_S)
         entity.require_called_aet = True
         entity.require_calling_aet = sorted({one.title for one in allowed})
         entity.add_supported_context(Verification)
@@ -82,6 +85,7 @@ class Listener:
             ssl_context=tls,
             server_class=WatchedServer,
             bounds=Bounds(_PDU_BYTES, most_bytes, spool.has_room, pdu_s=_TIMEOUT_S),
+            places=places_of(allowed),
         )
         self._server = server.start()
         self.port = int(server.server_address[1])

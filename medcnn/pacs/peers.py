@@ -16,6 +16,7 @@ __all__ = [
     "is_loopback",
     "parse_allowed",
     "parse_peer",
+    "places_of",
     "server_tls",
 ]
 
@@ -104,6 +105,13 @@ def check_exposure(host: str, allowed: tuple[Allowed, ...], *, has_tls: bool) ->
     msg = f"{host} can be reached from other machines, without TLS"
     hint = "Give --tls-cert and --tls-key, or name every sender with its address:"
     raise DataError(msg, hint=f"{hint} --allow AE_TITLE@IP_ADDRESS.")
+
+
+def places_of(allowed: tuple[Allowed, ...]) -> frozenset[str] | None:
+    """Return the addresses that may connect; None if a sender may from any."""
+    addresses = frozenset(one.address for one in allowed if one.address)
+    is_anywhere = any(one.address is None for one in allowed)
+    return None if is_anywhere else addresses
 
 
 def server_tls(cert: Path, key: Path, ca: Path | None) -> ssl.SSLContext:

@@ -11,11 +11,12 @@ import ssl
 import threading
 from typing import Any, Self
 
+from pynetdicom import AE
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from medcnn.pacs.stream import ABORT, Bounds, StreamError, Watch
 
-__all__ = ["WatchedServer"]
+__all__ = ["WatchedEntity", "WatchedServer"]
 
 _HANDSHAKE_S = 10.0
 _MOST_THREADS = 200
@@ -77,6 +78,16 @@ class _Handler(RequestHandler):
         self.request.watch = Watch(self.server.bounds)
 
 
+class WatchedEntity(AE):
+    """An application entity for which who only connects takes no place from others."""
+
+    @property
+    def active_associations(self) -> list[Any]:
+        """Those that were asked for; pynetdicom counts these."""
+        found = super().active_associations
+        return [one for one in found if one.requestor.primitive is not None]
+
+
 class WatchedServer(ThreadedAssociationServer):
     """Takes associations, each within bounds.
 
@@ -87,7 +98,8 @@ class WatchedServer(ThreadedAssociationServer):
         contexts: What it takes.
         tls: How connections are secured; None for none.
         bounds: What one connection may do.
-        options: Of the server of pynetdicom.
+        options: `places`, IP addresses that may connect at all (None for any), and
+            those of the server of pynetdicom.
     """
 
     daemon_threads = True
@@ -104,6 +116,7 @@ class WatchedServer(ThreadedAssociationServer):
         **options: Any,
     ) -> None:
         self.bounds = bounds
+        self._places: frozenset[str] | None = options.pop("places", None)
         if tls is not None:
             tls.sslsocket_class = _SecureLink
         super().__init__(
@@ -127,8 +140,10 @@ class WatchedServer(ThreadedAssociationServer):
         )
         return secured, address
 
-    def verify_request(self, *_: Any) -> bool:
-        """Take no connection while there are too many."""
+    def verify_request(self, _: Any, address: Any) -> bool:
+        """Take no connection from elsewhere, and none while there are too many."""
+        if self._places is not None and str(address[0]) not in self._places:
+            return False
         return threading.active_count() < _MOST_THREADS
 
     def handle_error(self, *_: Any) -> None:
