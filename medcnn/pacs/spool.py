@@ -140,6 +140,12 @@ class Spool:
         with self._open() as database:
             self._set(database, key, State.RECEIVING, time.time())
 
+    def hold(self, key: str, words: str) -> None:
+        """Let no result of a series be made until an object of it comes again."""
+        command = "update series set state = 'failed', words = ? where key = ?"
+        with self._lock, self._open() as database, database.told():
+            database.link.execute(command, (words, key))
+
     def forget(self, older_s: float) -> int:
         """Delete what is finished and so old; return how many series that were.
 

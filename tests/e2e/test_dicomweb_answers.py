@@ -14,7 +14,7 @@ from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from dicom_cases import make_source
+from dicom_cases import make_source, tiny_models
 
 from medcnn.cli.from_archive import FromArchive
 from medcnn.errors import ArchiveError
@@ -219,3 +219,46 @@ def test_each_night_may_fetch_into_the_same_folder(tmp_path):
             )
             folder = from_archive.fetched()
             assert len(list(folder.rglob("*.dcm"))) == night + 1
+
+
+def test_no_result_of_half_a_series_goes_to_the_archive(tmp_path):
+    folder = make_source("ct", tmp_path / "ct")
+    model = str(tiny_models(tmp_path / "models")[3].bundle.path)
+    slices = {
+        str(pydicom.dcmread(path).SOPInstanceUID): path.read_bytes()
+        for path in folder.iterdir()
+    }
+    first = pydicom.dcmread(folder / "000.dcm")
+    study, series = str(first.StudyInstanceUID), str(first.SeriesInstanceUID)
+    gone, stored = {max(slices)}, []
+
+    def answer(method, address):
+        if method == "POST":
+            stored.append(address)
+            return 200, {}, b""
+        uid = urlsplit(address).path.split("/")[-1]
+        if uid in slices:
+            head = {"Content-Type": "multipart/related; boundary=b"}
+            body = b"--b\r\n\r\n" + slices[uid] + b"\r\n--b--"
+            return (404, {}, b"") if uid in gone else (200, head, body)
+        uids = sorted(slices) if uid == "instances" else ["1.1"]
+        parts = {"0020000D": study, "0020000E": series}
+        rows = [
+            {
+                tag: {"Value": [value]}
+                for tag, value in (parts | {"00080018": one}).items()
+            }
+            for one in uids
+        ]
+        return 200, JSON, json.dumps(rows if "offset=0" in address else []).encode()
+
+    with service(answer) as (url, _):
+        archive = FromArchive(
+            f"dicomweb+{url}", "", tmp_path / "run", most=9, quiet=True
+        )
+        for lost in (1, 0):
+            assert len(list(archive.fetched().rglob("*.dcm"))) == len(slices) - lost
+            without = archive.send_back(model, engine="auto", device="auto")
+            assert without == 1  # held back; the second time the archive keeps nothing
+            assert bool(stored) == (not lost)
+            gone.clear()
