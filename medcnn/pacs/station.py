@@ -147,6 +147,8 @@ class Station:
         make_folder(folder)
         try:
             study = self._reader.load_study(self._spool.received(entry.key))
+        except OutputError:
+            raise
         except MedcnnError as error:
             return State.FAILED, 0, str(error)[:2000]
         made, failed = 0, False
