@@ -101,7 +101,8 @@ class WebArchive:
         most_bytes: Of one object.
 
     Raises:
-        ArchiveError: If the login in the environment is half there.
+        ArchiveError: If the login in the environment is half there, or the certificate
+            authority in it is no file.
     """
 
     def __init__(self, url: str, *, most_bytes: int = 4 << 30) -> None:
@@ -109,6 +110,7 @@ class WebArchive:
         self._most_bytes = most_bytes
         self._session = _Guarded(url)
         self._session.auth = _login(os.environ)
+        self._session.verify = _authority(os.environ)
         self._client = DICOMwebClient(url, session=self._session, timeout=_TIMEOUT_S)
         self._client.set_http_retry_params(retry=False)  # tried again here, with words
         # it would print what a server says, which may be anything
@@ -352,6 +354,21 @@ def _login(environment: Mapping[str, str]) -> AuthBase | None:
         msg = "one of MEDCNN_DICOMWEB_USER and MEDCNN_DICOMWEB_PASSWORD is missing"
         raise ArchiveError(msg)
     return None if user is None or password is None else HTTPBasicAuth(user, password)
+
+
+def _authority(environment: Mapping[str, str]) -> str | bool:
+    """Return the file of a site's own certificate authority; True for the public ones.
+
+    Raises:
+        ArchiveError: If it is no file.
+    """
+    file = environment.get("MEDCNN_DICOMWEB_CA")
+    if not file:
+        return True
+    if not Path(file).is_file():
+        msg = f"MEDCNN_DICOMWEB_CA names {file}, which is no file"
+        raise ArchiveError(msg, hint="Name a PEM file of your certificate authority.")
+    return file
 
 
 class _Bearer(AuthBase):

@@ -72,6 +72,10 @@ def in_words(error: requests.RequestException) -> ArchiveError:
         msg = f"the archive does not have it any more (HTTP {status})"
         msg = msg if status in _GONE else f"the archive answers with HTTP {status}"
         return ArchiveError(msg, is_final=status not in _BUSY)
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        msg = "the archive's certificate is not of an authority that is trusted here"
+        hint = "Set MEDCNN_DICOMWEB_CA to the PEM file of your certificate authority."
+        return ArchiveError(msg, hint=hint)
     msg = f"the archive cannot be reached ({type(error).__name__})"
     return ArchiveError(msg, hint="Check address and network.", is_final=False)
 
