@@ -147,9 +147,8 @@ def _settings() -> dict[str, Any]:
 
 def _is_wanted(tags: dict[str, str]) -> bool:
     """Leave out what is no image, and medcnn's own results."""
-    is_own = tags.get("Manufacturer") == _MANUFACTURER or tags.get(
-        "SeriesDescription", ""
-    ).startswith(_RESULT)
+    says_so = tags.get("SeriesDescription", "").startswith(_RESULT)
+    is_own = says_so and tags.get("Manufacturer") == _MANUFACTURER
     return tags.get("Modality") in _SETTINGS["Modalities"] and not is_own
 
 

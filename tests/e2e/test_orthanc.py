@@ -121,9 +121,19 @@ def wait_for_reports(orthanc, studies, seconds):
     return reports
 
 
+def look_like_results(paths):
+    """Give two films one mark each of what together says that it is a result."""
+    marks = {"SeriesDescription": "Research use of Xe", "Manufacturer": "medcnn"}
+    for path, (keyword, text) in zip(paths[:2], marks.items(), strict=True):
+        film = pydicom.dcmread(path)
+        setattr(film, keyword, text)
+        film.save_as(path)
+
+
 def test_each_study_has_one_result_though_both_are_killed(pair, tmp_path):
     orthanc, listening, model = pair
     paths = films(tmp_path / "films", STUDIES)
+    look_like_results(paths)
     studies = {pydicom.dcmread(path).StudyInstanceUID for path in paths}
     with ThreadPoolExecutor(4) as pool:
         sent = [pool.submit(stow, orthanc, path) for path in paths]
