@@ -79,10 +79,11 @@ def _fetch_series(
         return 0, ["the archive does not have it any more"]
     found = [_fetch_one(archive, (*series, uid), spool) for uid in uids]
     problems = [problem for problem, _ in found if problem and problem != _OWN]
-    if problems:
+    kept = {key for _, key in found if key}
+    if problems and kept:
         words = f"{len(problems)} of its {len(uids)} objects could not be fetched"
         problems.append(f"{words}, no result is sent back")
-        for key in {key for _, key in found if key}:
+        for key in kept:
             spool.hold(key, words)
     return sum(not problem for problem, _ in found), problems
 
