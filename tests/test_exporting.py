@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from bundles import make_bundle
 from films import film_pixels, write_films
@@ -20,6 +21,7 @@ from medcnn.exporting import forms, int8
 from medcnn.exporting.rounding import _first_and_last
 from medcnn.exporting.thresholds import moved_threshold
 from medcnn.image import Image
+from medcnn.networks.whole import whole_graph
 from medcnn.worklist import read_run, read_worklist
 
 pytestmark = pytest.mark.slow
@@ -341,3 +343,16 @@ def test_data_that_do_not_tell_the_label_are_refused(bundle, labelled, tmp_path)
     with pytest.raises(DataError, match="does not tell both sides of abnormal"):
         exported(bundle, table, tmp_path / "out", "onnx")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_graph_that_breaks_the_rules_is_not_written_whole(tmp_path):
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("NoSuchOperator", ["x"], ["y"])],
+        "g",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 2])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+    )
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    with pytest.raises(EngineError, match="does not keep ONNX's rules"):
+        whole_graph(path)
