@@ -1,5 +1,7 @@
 """predictions.csv: what is read, what is refused by row and column, what is written."""
 
+import csv
+
 import numpy as np
 import pytest
 from predicted import make_predictions, write_rows
@@ -66,6 +68,31 @@ def test_what_is_written_is_read_again(tmp_path):
     assert again.patients == made.patients
     assert dict(again.columns) == dict(made.columns)
     assert again.sha256() == made.sha256()
+
+
+def test_a_spreadsheet_executes_nothing_of_it_and_reading_gives_the_same(tmp_path):
+    formula = '=HYPERLINK("//x","y")'
+    path = table(
+        tmp_path,
+        {"case": formula, "patient_id": "@p", "shift": "-0.5", "\tsite": "+A1"},
+        {"case": "'tis", "patient_id": "-1-2", "shift": "", "\tsite": ""},
+    )
+    text = path.read_text().replace("\tsite", "=site")  # a header is stripped
+    path.write_text(text)
+    found = read_predictions(path)
+    again = tmp_path / "again.csv"
+    write_predictions(found, again)
+
+    with again.open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    starts = [c for c in cells if c.startswith(tuple("=+-@\t\r")) and c != "-0.5"]
+    assert "'" + formula in cells
+    assert starts == []
+    read = read_predictions(again)
+    assert read.cases == found.cases == (formula, "'tis")
+    assert read.patients == found.patients == ("@p", "-1-2")
+    assert read.columns == found.columns
+    assert found.columns == {"shift": ("-0.5", ""), "=site": ("+A1", "")}
 
 
 def test_cases_without_answer_are_written_and_read_again(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from importlib.metadata import version
 
 import numpy as np
 import onnx
@@ -204,6 +205,15 @@ def test_other_forms_need_nothing_of_the_bundle(bundle, tmp_path, form):
     assert {"README.txt", "CARD.md", "bundle.json"} < {p.name for p in folder.iterdir()}
     with pytest.raises(OutputError, match="is there already"):
         medcnn.export(bundle.path, form=form, output=folder)
+
+
+def test_an_onnx_file_is_run_where_others_will_run_it(bundle, tmp_path):
+    pytest.importorskip("onnxruntime")
+    folder = medcnn.export(bundle.path, form="onnx", output=tmp_path / "onnx")
+    told = json.loads((folder / "export.json").read_text())
+    assert told["compared_with"] == "openvino on cpu"
+    assert told["environment"]["onnxruntime"] == version("onnxruntime")
+    assert 0 < told["max_difference_logit"] < 1e-3  # two engines, never bit for bit
 
 
 @pytest.mark.parametrize(

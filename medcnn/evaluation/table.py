@@ -13,6 +13,7 @@ import numpy as np
 from medcnn.errors import DataError
 from medcnn.evaluation.predictions import Predictions, ScoreKind
 from medcnn.outputs import write_whole
+from medcnn.worklist import plain_text, safe_cell
 
 __all__ = ["PREDICTIONS", "read_predictions", "write_predictions"]
 
@@ -73,6 +74,8 @@ def read_predictions(path: str | Path, *, scores: bool = False) -> Predictions:
 def write_predictions(predictions: Predictions, path: Path) -> None:
     """Write predictions.csv whole; reading it again gives the same.
 
+    Words that a spreadsheet would execute get an apostrophe, which reading takes off.
+
     Raises:
         OutputError: If it cannot be written.
     """
@@ -95,9 +98,18 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     columns += predictions.columns.values()
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(zip(*columns, strict=True))
+    for row in (header, *zip(*columns, strict=True)):
+        writer.writerow(map(_inert, row))
     write_whole(path, text.getvalue().encode())
+
+
+def _inert(cell: str) -> str:
+    """Return a cell that executes nothing; negative numbers are none that do."""
+    try:
+        float(cell)
+    except ValueError:
+        return safe_cell(cell)
+    return cell
 
 
 def _truth_cell(value: float) -> str:
@@ -119,9 +131,11 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             delimiter = _delimiter(path, file.readline())
             file.seek(0)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
-            header = [name.strip() for name in next(reader, [])]
+            header = [plain_text(name.strip()) for name in next(reader, [])]
             lines = [
-                (reader.line_num, row) for row in reader if any(map(str.strip, row))
+                (reader.line_num, [plain_text(cell) for cell in row])
+                for row in reader
+                if any(map(str.strip, row))
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         msg = f"{path} cannot be read as a table: {error}"

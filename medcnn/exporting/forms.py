@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial as partial_run
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -145,10 +146,23 @@ def _torch_export(bundle: Bundle, folder: Path) -> str:
     return _PROGRAM
 
 
-def _run_graph(path: Path, tensors: Sequence[Logits]) -> Logits:
+def _run_openvino(path: Path, tensors: Sequence[Logits]) -> Logits:
     from medcnn.engines.openvino import run_graph
 
     return run_graph(path, tensors)
+
+
+def _run_onnxruntime(path: Path, tensors: Sequence[Logits]) -> Logits:
+    from medcnn.engines.onnxruntime import run_graph
+
+    return run_graph(path, tensors)
+
+
+def _onnx_way() -> Way:
+    """Run an ONNX file where others will, if ONNX Runtime is there; else here."""
+    if find_spec("onnxruntime") is None:
+        return Way(_onnx, _run_openvino, ("onnx", "openvino"))
+    return Way(_onnx, _run_onnxruntime, ("onnx", "onnxruntime", "openvino"))
 
 
 def _run_program(path: Path, tensors: Sequence[Logits]) -> Logits:
@@ -160,8 +174,8 @@ def _programs() -> Any:
 
 
 FORMS: dict[Form, Way] = {
-    "onnx": Way(_onnx, _run_graph, ("onnx", "openvino")),
-    "openvino": Way(_openvino, _run_graph, ("openvino",)),
+    "onnx": _onnx_way(),
+    "openvino": Way(_openvino, _run_openvino, ("openvino",)),
     "torch-export": Way(_torch_export, _run_program, ("openvino", "torch")),
     "monai-bundle": Way(
         write_monai_bundle, _run_program, ("monai", "openvino", "torch")

@@ -27,6 +27,7 @@ from medcnn.outputs import write_whole
 from medcnn.planning.recipe import Recipe
 from medcnn.training.cache import Pixels, build_cache
 from medcnn.training.reporter import Reporter
+from medcnn.worklist import safe_cell
 
 __all__ = [
     "SPLITS_FILE",
@@ -197,7 +198,8 @@ def write_splits(table: CaseTable, work: Path) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("path", "patient_id", "split"))
     for case in table.cases:
-        writer.writerow((case.path.absolute(), case.patient_id or "", case.split))
+        patient = safe_cell(case.patient_id or "")
+        writer.writerow((case.path.absolute(), patient, case.split))
     write_whole(work / SPLITS_FILE, text.getvalue().encode())
 
 
