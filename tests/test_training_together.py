@@ -106,7 +106,7 @@ def test_an_error_of_the_first_reaches_all_before_the_training(tmp_path):
 def test_an_error_of_the_second_ends_the_first_that_waits_for_it(tmp_path):
     code, said = two(tmp_path, "second fails")
     assert code == 1, said
-    assert "[1] RecipeError: made to fail Mend the test." in said
+    assert "[1] RecipeError: made to fail. Mend the test." in said
     assert "medcnn: process 2 of 2 failed: made to fail" in said
     assert not (tmp_path / "model").exists()
 
