@@ -40,10 +40,19 @@ class Handle:
     def __init__(self, wrapped):
         object.__setattr__(self, "wrapped", wrapped)
 
+    @property
+    def meta(self):
+        """The class's own meta-object.
+
+        What an object's metaObject() answers counts as its child in PySide6 6.12, and
+        is lost when another object of the class, asked before it, is freed.
+        """
+        return type(self.wrapped).staticMetaObject
+
     def __getattr__(self, name):
-        place = self.wrapped.metaObject().indexOfProperty(name)
+        place = self.meta.indexOfProperty(name)
         if place >= 0:
-            return self.wrapped.metaObject().property(place).read(self.wrapped)
+            return self.meta.property(place).read(self.wrapped)
         found = getattr(self.wrapped, name)
 
         def call(*given):
@@ -55,14 +64,14 @@ class Handle:
         return call
 
     def __setattr__(self, name, value):
-        if self.wrapped.metaObject().indexOfProperty(name) < 0:
+        if self.meta.indexOfProperty(name) < 0:
             raise AttributeError(name)
         self.wrapped.setProperty(name, value)
 
     def connect(self, signal, slot):
         """Connect a signal by its C++ signature; a wrong one is an error."""
         normal = QtCore.QMetaObject.normalizedSignature(signal)
-        if self.wrapped.metaObject().indexOfSignal(normal.data().decode()) < 0:
+        if self.meta.indexOfSignal(normal.data().decode()) < 0:
             msg = f"{type(self.wrapped).__name__} has no signal {signal}"
             raise AttributeError(msg)
         getattr(self.wrapped, signal.split("(")[0]).connect(slot)
