@@ -8,7 +8,9 @@ import tomllib
 import zipfile
 from email import message_from_string
 from importlib.metadata import packages_distributions
+from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
@@ -87,8 +89,34 @@ def test_the_wheel_carries_what_is_no_python(wheel, part):
 
 
 def test_the_wheel_carries_the_viewers_client_as_slicer_has_it(wheel, repository):
-    source = repository / "plugins" / "slicer" / "MedCNN" / "MedCNNLib" / "client.py"
-    assert wheel.read("MedCNNLib/client.py") == source.read_bytes()
+    root = repository / "plugins" / "slicer" / "MedCNN"
+    files = list((root / "MedCNNLib" / "client").glob("*.py"))
+    assert len(files) > 10
+    for path in files:
+        name = path.relative_to(root).as_posix()
+        assert wheel.read(name) == path.read_bytes(), name
+
+
+def test_the_client_in_the_wheel_needs_nothing_else_of_it(wheel, tmp_path):
+    """Alone in a folder, in a Python that sees NumPy and no medcnn."""
+    names = [n for n in wheel.namelist() if n.startswith("MedCNNLib/client/")]
+    wheel.extractall(tmp_path, ["MedCNNLib/__init__.py", *names])
+    numpy = Path(np.__file__).parents[1]
+    code = f"import sys; sys.path += [{str(tmp_path)!r}, {str(numpy)!r}]\n"
+    code += "from MedCNNLib.client import Worker, WorkerError\n"
+    code += "import MedCNNLib; print(MedCNNLib.__file__, *sorted(sys.modules))"
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    origin, *loaded = told.stdout.split()
+    assert origin == str(tmp_path / "MedCNNLib" / "__init__.py")
+    assert not {"medcnn", "torch"} & set(loaded)
+    own = {n for n in loaded if n.startswith("MedCNNLib.")}
+    assert all(n.startswith("MedCNNLib.client") for n in own)
 
 
 def test_what_reads_and_predicts_imports_only_the_base(project, repository):

@@ -24,7 +24,7 @@ from medcnn.worker.guard import Limits
 from medcnn.worker.leftovers import new_folder
 
 TOKEN = "t" * 32
-CLIENT = Path("plugins/slicer/MedCNN/MedCNNLib/client.py")
+CLIENT = Path("plugins/slicer/MedCNN/MedCNNLib/client")
 AFFINE = np.array([[0, 0, -2.5, 9], [-0.7, 0.1, 0, 5], [0.1, 0.7, 0, 1], [0, 0, 0, 1]])
 
 
@@ -44,7 +44,7 @@ def worker(models, phantoms):
 
 @pytest.fixture(scope="module")
 def port(worker):
-    return int(worker._url.port)
+    return int(worker.wire.url.port)
 
 
 def request(port, method="GET", path="/v1/info", body=None, **heads):
@@ -72,13 +72,13 @@ def test_only_the_right_token_opens_and_health_needs_none(worker, port):
         status, _, told = request(port, **heads)
         assert (status, told["error"]["kind"]) == (401, "token")
         assert told["error"]["hint"]
-    right = f"Bearer {worker._token}"
+    right = f"Bearer {worker.wire.token}"
     assert request(port, Authorization=right)[2]["api"] == 1
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", ""])
 def test_a_name_that_a_web_page_bound_to_this_address_is_refused(worker, port, host):
-    right = f"Bearer {worker._token}"
+    right = f"Bearer {worker.wire.token}"
     status, heads, told = request(port, Host=host, Authorization=right)
     assert (status, told["error"]["kind"]) == (403, "host")
     assert not [name for name in heads if name.lower().startswith("access-control")]
@@ -88,14 +88,14 @@ def test_a_name_that_a_web_page_bound_to_this_address_is_refused(worker, port, h
     "host", ["localhost", "localhost:9999", "127.0.0.1", "[::1]:1"]
 )
 def test_names_of_loopback_are_taken_with_a_tunnels_port_too(worker, port, host):
-    right = f"Bearer {worker._token}"
+    right = f"Bearer {worker.wire.token}"
     assert request(port, Host=host, Authorization=right)[0] == 200
 
 
 def test_no_web_page_is_let_in(worker, port):
     heads = {
         "Origin": "https://evil.example",
-        "Authorization": f"Bearer {worker._token}",
+        "Authorization": f"Bearer {worker.wire.token}",
     }
     _, answered, _ = request(port, **heads)
     assert "access-control-allow-origin" not in {name.lower() for name in answered}
@@ -113,8 +113,10 @@ def test_the_routes_are_described_and_the_description_is_of_use(worker):
 
 def test_the_token_is_on_no_command_line_and_in_no_childs_environment(worker):
     process = psutil.Process(worker.pid)
-    assert worker._token not in " ".join(process.cmdline())
-    assert worker._token not in worker._read("stdout") + worker._read("stderr")
+    assert worker.wire.token not in " ".join(process.cmdline())
+    assert worker.wire.token not in worker.process.said("stdout") + worker.process.said(
+        "stderr"
+    )
     worker.load(Path("sample_data/chest_nodule.png").resolve())
     children = process.children(recursive=True)
     assert children
@@ -129,7 +131,7 @@ def test_five_gigabytes_are_refused_before_they_are_read(worker, port):
     started = time.monotonic()
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         head = "POST /v1/images HTTP/1.1\r\nHost: localhost\r\n"
-        head += f"Authorization: Bearer {worker._token}\r\n"
+        head += f"Authorization: Bearer {worker.wire.token}\r\n"
         head += "Content-Type: application/x-npz\r\nContent-Length: 5368709120\r\n\r\n"
         connection.sendall(head.encode() + b"x" * 1000)
         answer = read_all(connection)
@@ -159,7 +161,7 @@ def read_all(connection):
     ],
 )
 def test_other_uploads_are_refused(worker, port, heads, status, kind):
-    asked = {"Authorization": f"Bearer {worker._token}", **heads}
+    asked = {"Authorization": f"Bearer {worker.wire.token}", **heads}
     got, _, told = request(port, "POST", "/v1/images", b"nothing", **asked)
     assert (got, told["error"]["kind"]) == (status, kind)
 
@@ -495,7 +497,7 @@ def test_a_viewer_need_not_wait_for_the_start(models):
         while not worker.ready():
             time.sleep(0.02)
         assert worker.info()["api"] == 1
-        folder, pid = worker._folder, worker.pid
+        folder, pid = worker.process.folder, worker.pid
     assert not psutil.pid_exists(pid)
     assert not Path(folder).exists()
 
@@ -669,14 +671,19 @@ def test_over_tls_the_certificate_is_checked(models, tmp_path, tool):
 
 
 def test_the_client_needs_nothing_but_the_standard_library_and_numpy(repository):
-    tree = ast.parse((repository / CLIENT).read_text(), feature_version=(3, 9))
+    files = sorted((repository / CLIENT).glob("*.py"))
+    trees = [ast.parse(path.read_text(), feature_version=(3, 9)) for path in files]
     names = {
-        (node.module if isinstance(node, ast.ImportFrom) else alias.name).split(".")[0]
+        node.module if isinstance(node, ast.ImportFrom) else alias.name
+        for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
     }
-    assert names - sys.stdlib_module_names == {"numpy"}
+    foreign = {n for n in names if n.split(".")[0] not in sys.stdlib_module_names}
+    own = {f"MedCNNLib.client.{path.stem}" for path in files}
+    assert len(files) > 10
+    assert foreign - own == {"numpy", "MedCNNLib.client"}  # nothing beside the folder
 
 
 def test_an_image_of_wrong_axes_is_refused_before_it_is_sent():
@@ -712,7 +719,7 @@ def test_another_servers_answer_is_not_taken_for_a_workers():
 
 
 def test_another_version_is_refused_with_what_to_do(monkeypatch, worker):
-    monkeypatch.setattr("MedCNNLib.client.API", 2)
+    monkeypatch.setattr("MedCNNLib.client.handshake.API", 2)
     with pytest.raises(WorkerError, match="speaks version 1") as refused:
         worker.info()
     assert refused.value.kind == "version"

@@ -149,11 +149,13 @@ def test_where_ending_is_killing_a_worker_is_asked_to_end_and_tidies(
     """Windows knows no SIGTERM: it ends as its standard input is closed."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     worker = Worker(device="cpu")
-    process = worker._process
+    process = worker.process
     assert list(tmp_path.glob("medcnn-serve-*"))
-    monkeypatch.setattr("MedCNNLib.client.sys", types.SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(
+        "MedCNNLib.client.process.sys", types.SimpleNamespace(platform="win32")
+    )
     worker.close()
-    assert process.returncode == 0
+    assert process.exit_status == 0
     assert not list(tmp_path.glob("medcnn-serve-*"))
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import psutil
 import pytest
 from bundles import make_bundle
-from MedCNNLib import client as library
-from MedCNNLib.client import Client, Image, Worker, WorkerError
+from MedCNNLib.client import Client, Image, Job, Worker, WorkerError, jobs, sockets
+from MedCNNLib.client.arrays import reading
+from MedCNNLib.client.wire import Wire
 
 AFFINE = np.array([[0, 0, -2.5, 9], [-0.7, 0.1, 0, 5], [0.1, 0.7, 0, 1], [0, 0, 0, 1]])
 BUSY = 0.1
@@ -167,6 +168,15 @@ def test_a_worker_ends_in_steps_and_is_gone():
         worker.ready()
 
 
+def test_a_worker_lives_as_long_as_a_job_of_it_is_held(phantoms):
+    worker = Worker(folders=[phantoms], device="cpu")
+    pid, job = worker.pid, worker.submit_load(phantoms / "vessel.nii")
+    del worker
+    assert min(job.wait().result().shape) > 1
+    del job
+    assert not psutil.pid_exists(pid)
+
+
 @pytest.mark.slow
 def test_no_step_of_a_large_volume_takes_long(worker):
     """31 MB up and 31 MB of heatmap down."""
@@ -199,14 +209,14 @@ def test_steps_that_are_given_up_leave_no_connection(worker):
 
 
 def test_a_refusal_is_told_though_the_body_is_not_sent(worker, monkeypatch):
-    monkeypatch.setattr(worker, "_token", "another")
+    monkeypatch.setattr(worker.wire, "token", "another")
     with pytest.raises(WorkerError) as refused:
         finish(worker.uploading(Image(values((128, 128, 128)))))
     assert refused.value.kind == "token"
 
 
 def test_what_is_too_large_is_refused_before_it_is_sent(worker, monkeypatch):
-    monkeypatch.setattr(worker, "_limit", 1000)
+    monkeypatch.setattr(worker.wire, "limit", 1000)
     with pytest.raises(WorkerError, match="the worker takes 1,000") as refused:
         finish(worker.uploading(Image(values((20, 20, 20)))))
     assert refused.value.kind == "large"
@@ -261,9 +271,7 @@ def strange():
                 connection.close()
 
         threading.Thread(target=serve, daemon=True).start()
-        client = Client()
-        client._url = urlsplit(f"http://127.0.0.1:{listener.getsockname()[1]}")
-        return client
+        return Client(Wire(urlsplit(f"http://127.0.0.1:{listener.getsockname()[1]}")))
 
     yield answering
     for each in opened:
@@ -282,7 +290,7 @@ def test_an_answer_that_is_cut_off_is_told(strange):
 
 
 def test_no_answer_is_told_in_time(strange, monkeypatch):
-    monkeypatch.setattr(library, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(sockets, "ANSWER_SECONDS", 0.1)
     with pytest.raises(WorkerError, match="does not answer"):
         finish(strange(b"", wait=True).asking("GET", "/v1/models"))
 
@@ -304,14 +312,14 @@ def test_a_file_named_outside_its_folder_is_refused(strange, tmp_path):
 
 
 def test_a_worker_that_hangs_is_told_before_a_minute_is_over(strange, monkeypatch):
-    assert library._JOB_SECONDS < 60
-    monkeypatch.setattr(library, "_JOB_SECONDS", 0.1)
+    assert jobs.JOB_SECONDS < 60
+    monkeypatch.setattr(jobs, "JOB_SECONDS", 0.1)
     facts = {"id": "1", "kind": "plan", "error": None, "state": "running"}
     client = strange(b"", wait=True)
     with pytest.raises(WorkerError, match="does not answer"):
-        finish(library.Job(client, facts).polling())
+        finish(Job(client.wire, facts).polling())
     with pytest.raises(WorkerError, match="does not answer"):
-        library.Job(client, facts).poll()
+        Job(client.wire, facts).poll()
 
 
 def test_what_is_no_json_is_no_worker(strange):
@@ -336,13 +344,13 @@ def packed(array, *, short=0):
 @pytest.mark.parametrize("shape", [(5,), (3, 4), (70, 60, 50), (0, 2, 3)])
 def test_arrays_are_read_in_steps_as_numpy_reads_them(shape, order):
     array = np.array(values(shape, "f4"), order=order)
-    found = finish(library._reading(packed(array)))[0]
+    found = finish(reading(packed(array)))[0]
     np.testing.assert_array_equal(found["a"], array)
 
 
 def test_an_array_that_is_cut_off_is_refused():
     with pytest.raises(ValueError, match="cut off"):
-        finish(library._reading(packed(values((4, 4)), short=3)))
+        finish(reading(packed(values((4, 4)), short=3)))
 
 
 def test_heatmaps_that_are_broken_are_told(strange):
@@ -350,6 +358,6 @@ def test_heatmaps_that_are_broken_are_told(strange):
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n"
     client = strange(head.encode() + content)
     facts = {"id": "1", "kind": "classify", "error": None, "state": "done"}
-    job = library.Job(client, facts | {"result": {"heatmaps": [{"label": "a"}]}})
+    job = Job(client.wire, facts | {"result": {"heatmaps": [{"label": "a"}]}})
     with pytest.raises(WorkerError, match="is broken"):
         finish(job.fetching())

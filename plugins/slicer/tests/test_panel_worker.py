@@ -277,7 +277,7 @@ def test_a_huge_volume_never_holds_the_panel(desk, scene, tmp_path):
 def test_a_worker_that_hangs_holds_nobody_and_is_ended(desk, monkeypatch):
     """It is stopped as a debugger would: it lives, and answers no more."""
     monkeypatch.setattr("MedCNNLib.session._STOP_SECONDS", 0.5)
-    monkeypatch.setattr("MedCNNLib.client._ENDING_SECONDS", 0.5)
+    monkeypatch.setattr("MedCNNLib.client.process.ENDING_SECONDS", 0.5)
     desk.open(VOLUME, "vessel-3d")
     desk.begin_long()
     pid, watch = desk.worker_pid(), Watch()

@@ -1,13 +1,10 @@
 """What is done piece by piece, so that a viewer can do other things in between."""
 
-from collections.abc import Generator
 from typing import Any
 
-__all__ = ["Steps", "finish"]
+from MedCNNLib.client.steps import Steps
 
-Steps = Generator[float | None, None, Any]
-"""Yields how much is done, 0 to 1, or None where another's turn has come; see
-`Client.uploading`. What it returns is what was made."""
+__all__ = ["Steps", "finish"]
 
 
 def finish(steps: Steps) -> Any:
