@@ -172,7 +172,8 @@ class CaseResult:
         reason: Why it is out of scope or an error; empty if ok.
         stage: Where an error happened; empty otherwise.
         hint: What to do about an error.
-        identity: patient_id, study_uid, series_uid, sop_uid as the file says.
+        identity: study_uid, series_uid, sop_uid as the file says; patient_id too where
+            the run keeps it, else a pseudonym.
         heatmap: File name of the overlay below the output folder; empty if none.
         thumbnail: File name of the small picture; empty if none.
         acquisition: How the image was made, see `medcnn.drift.acquisition_of`.

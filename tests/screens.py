@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,8 +45,16 @@ def begin(folder: Path, model: Path, output: Path, *, script=_SCRIPT, before=())
 
 
 def worklist_bytes(output: Path) -> bytes:
-    """Return worklist.csv as it is on disk."""
-    return (output / "worklist.csv").read_bytes()
+    """Return worklist.csv as it is on disk, but for pseudonyms, which are each run's.
+
+    A pseudonym becomes the number of the first row that has it: patients stay apart.
+    """
+    names: dict[bytes, bytes] = {}
+    return re.sub(
+        rb"pseudonym-[0-9a-f]{8}-[0-9A-F]{16}",
+        lambda found: names.setdefault(found[0], b"patient %d" % len(names)),
+        (output / "worklist.csv").read_bytes(),
+    )
 
 
 def folder_bytes(folder: Path) -> dict[str, bytes]:

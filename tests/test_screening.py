@@ -168,7 +168,8 @@ def test_every_image_has_a_thumbnail_that_looks_like_it(mixed, screened):
 def test_nothing_but_the_promised_files_is_written(screened):
     names = {path.name for path in screened[0].iterdir()}
     promised = {"screening.sqlite", "worklist.csv", "errors.csv", "report.html"}
-    assert names == promised | {"run.json", "heatmaps", "thumbnails", ".screening.lock"}
+    promised |= {"run.json", "heatmaps", "thumbnails", "patients.key"}
+    assert names == promised | {".screening.lock"}
     assert not list(screened[0].rglob("*.tmp"))
 
 

@@ -130,7 +130,8 @@ def test_patients_are_read_from_headers_and_refused_in_two_splits(tmp_path):
         rows.append(f"{n}.dcm,{n % 2},{'train' if n < 8 else 'val'}")
     table = tmp_path / "cases.csv"
     table.write_text("\n".join(rows) + "\n")
-    with pytest.raises(LeakageError, match=r"4 patients are in several splits: p2, p3"):
+    words = r"4 patients are in several splits: patient of 2\.dcm, patient of 3\.dcm"
+    with pytest.raises(LeakageError, match=words):
         train(table, output=tmp_path / "m", settings=QUICK, progress=False)
 
 

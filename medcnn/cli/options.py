@@ -72,7 +72,9 @@ Seed = Annotated[int, typer.Option(min=0, help="Start of all random numbers.")]
 Identify = Annotated[
     bool,
     typer.Option(
-        "--identify", help="Put patients' numbers and DICOM UIDs into the report."
+        "--identify",
+        help="Keep patients' numbers, not pseudonyms; they and DICOM UIDs go into the "
+        "report.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")]

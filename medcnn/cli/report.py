@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import medcnn
-from medcnn.cli.console import answer, printable
+from medcnn.cli.console import answer, printable, say
 from medcnn.cli.options import Identify, Json
 
 __all__ = ["report"]
@@ -44,7 +44,20 @@ def report(
         page = folder / REPORT
     else:
         page = medcnn.write_report(folder, identify=identify)
+    if identify and _has_pseudonyms(folder):
+        say(
+            "The run was made without --identify: the page shows pseudonyms and UIDs. "
+            "For patients' numbers screen again, with it, into another --output."
+        )
     if as_json:
         answer({"report": str(page)})
         return
     typer.echo(printable(str(page)))
+
+
+def _has_pseudonyms(folder: Path) -> bool:
+    """Say whether a screening run names patients by pseudonyms."""
+    from medcnn.worklist import RUN, read_run
+
+    path = folder / RUN
+    return path.is_file() and read_run(path).patients == "pseudonyms"

@@ -9,6 +9,7 @@ from medcnn.dataset.cases import LEFT_OUT, SPLITS, Case, CaseTable
 from medcnn.dataset.looks import Looks
 from medcnn.dataset.twins import Twin
 from medcnn.errors import LeakageError
+from medcnn.pseudonyms import refuse_mixed
 
 __all__ = [
     "Leaks",
@@ -50,7 +51,11 @@ class Leaks:
 
 
 def name_patients(table: CaseTable, looks: Looks) -> tuple[CaseTable, str]:
-    """Give cases without a patient the Patient ID of their DICOM header, if they have.
+    """Tell patients apart by their DICOM header where the table does not.
+
+    Nothing that is made of the table holds a Patient ID that only a header said: such a
+    patient is called by the first of their images. One that the table names elsewhere
+    keeps that name.
 
     Args:
         table: Cases.
@@ -58,12 +63,21 @@ def name_patients(table: CaseTable, looks: Looks) -> tuple[CaseTable, str]:
 
     Returns:
         The table, and in words how patients are known.
+
+    Raises:
+        DataError: If pseudonyms of a screening run stand among real numbers.
     """
     said = [case.patient_id is not None for case in table.cases]
     headers = [str(name) or None for name in looks.patient_ids]
+    pairs = list(zip(table.cases, headers, strict=True))
+    refuse_mixed((case.patient_id or name for case, name in pairs), table.source)
+    names = {case.patient_id: case.patient_id for case in table.cases}
+    for case, name in pairs:
+        if case.patient_id is None and name is not None:
+            names.setdefault(name, f"patient of {_name(table, case.path)}")
     cases = tuple(
-        case if told or name is None else replace(case, patient_id=name)
-        for case, told, name in zip(table.cases, said, headers, strict=True)
+        case if told or name is None else replace(case, patient_id=names[name])
+        for (case, name), told in zip(pairs, said, strict=True)
     )
     unknown = sum(case.patient_id is None for case in cases)
     found = len(cases) - sum(said) - unknown

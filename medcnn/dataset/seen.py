@@ -1,9 +1,9 @@
 """Which images a model was made with: the list that lies in its bundle.
 
 It names no file and no patient: a row holds checksums only, of the path as it stands
-in the table, of the patient's name together with the list's own salt, of the file and
-of the pixel values. Who has an image can find out whether the model has seen it; who
-has only the list learns how many images and patients there were.
+in the table, of the file and of the pixel values. Patients are counted through: no
+checksum of a number that somebody could try. Who has an image can find out whether the
+model has seen it; who has only the list learns how many images and patients there were.
 """
 
 import csv
@@ -49,8 +49,6 @@ def seen_csv(
     hashes: Sequence[str],
     pixels: Sequence[str],
     folds: npt.NDArray[np.intp] | None,
-    *,
-    salt: str,
 ) -> bytes:
     """Return the list.
 
@@ -59,16 +57,18 @@ def seen_csv(
         hashes: Their `content_hashes`.
         pixels: Their `Look.checksum`.
         folds: The fold of each case, if there are folds.
-        salt: Any words that other lists do not share.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_COLUMNS)
     root = table.source if table.source.is_dir() else table.source.parent
+    patients: dict[str, str] = {}
     for n, case in enumerate(table.cases):
         inside = case.path.is_relative_to(root)
         path = case.path.relative_to(root) if inside else case.path
-        patient = "" if case.patient_id is None else _sum(salt + case.patient_id)
+        patient = ""
+        if case.patient_id is not None:
+            patient = patients.setdefault(case.patient_id, str(len(patients) + 1))
         fold = "" if folds is None or folds[n] < 0 else str(folds[n] + 1)
         row = _sum(path.as_posix()), patient, case.split or "", fold
         writer.writerow((*row, hashes[n], pixels[n]))

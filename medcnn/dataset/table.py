@@ -14,6 +14,7 @@ from medcnn.dataset.rows import Numbered, Origin, Row, folder_rows, table_rows
 from medcnn.errors import DataError, ReadError
 from medcnn.io import status_of
 from medcnn.io.data_set import is_data_set
+from medcnn.pseudonyms import refuse_mixed
 
 __all__ = ["read_cases"]
 
@@ -71,6 +72,7 @@ def read_cases(
         for number, row in rows
     ]
     _refuse_twice(origin, cases)
+    refuse_mixed((case.patient_id for case in cases), origin.path)
     kind: Kind = "table" if path.is_file() else "folder"
     return CaseTable(path, names, activation, tuple(cases), kind=kind)
 

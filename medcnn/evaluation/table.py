@@ -13,6 +13,7 @@ import numpy as np
 from medcnn.errors import DataError
 from medcnn.evaluation.predictions import Predictions, ScoreKind
 from medcnn.outputs import write_whole
+from medcnn.pseudonyms import refuse_mixed
 from medcnn.worklist import plain_text, safe_cell
 
 __all__ = ["PREDICTIONS", "read_predictions", "write_predictions"]
@@ -49,6 +50,8 @@ def read_predictions(path: str | Path, *, scores: bool = False) -> Predictions:
     cells = _Cells(file, header, lines)
     cases = cells.column("case")
     _refuse_twice(file, cells, cases)
+    patients = cells.column("patient_id")
+    refuse_mixed(patients, file)
     statuses = cells.choices("status", _STATUSES, default="ok")
     truth = np.column_stack([cells.truth(f"{_TRUTH}{x}") for x in labels])
     values = [cells.score(f"{prefix}{x}", statuses, kind) for x in labels]
@@ -61,7 +64,7 @@ def read_predictions(path: str | Path, *, scores: bool = False) -> Predictions:
         truth=truth,
         score=np.column_stack(values),
         kind=kind,
-        patients=cells.column("patient_id"),
+        patients=patients,
         splits=cells.choices("split", _SPLITS, default=""),
         statuses=statuses,
         reasons=cells.column("reason"),

@@ -22,7 +22,8 @@ class Options:
         workers: Reader processes; None takes one for each processor, at most 16.
         heatmaps: Which images in scope get one.
         report: Whether report.html is written at the end.
-        identify: Whether it may hold patients' numbers and DICOM UIDs.
+        identify: Whether patients' numbers are kept, and the report may hold them and
+            DICOM UIDs.
         retry_errors: Whether files that could not be read earlier are tried again.
         compare_with: Output folders of earlier runs that it is compared with.
         limits: What one file may cost.

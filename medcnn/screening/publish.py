@@ -15,6 +15,7 @@ from medcnn.screening.drifting import drift_of, own_sample, sample_of
 from medcnn.screening.heat import HeatPainter
 from medcnn.screening.lock import FolderLock
 from medcnn.screening.store import STORE, Store
+from medcnn.screening.whose import has_pseudonyms, shown_whose
 from medcnn.worklist import (
     ERRORS,
     REPORT,
@@ -75,7 +76,8 @@ def publish(
         folder: The output folder.
         store: Its store.
         report: Whether report.html is written.
-        identify: Whether it may hold patients' numbers.
+        identify: Whether they may hold patients' numbers. A run without them has
+            pseudonyms all the same.
 
     Raises:
         OutputError: If one cannot be written, or the run never got to its model.
@@ -89,9 +91,10 @@ def publish(
     record = _record(facts, store, folder)
     model = record.model
     told: dict[str, dict[str, str]] = {}
+    cases = map(shown_whose(store, identify=identify).of, store.ranked())
     rows = (
         WorklistRow.of(case, rank=n, model=model.name, model_sha256=model.sha256)
-        for n, case in enumerate(_telling(store.ranked(), told), start=1)
+        for n, case in enumerate(_telling(cases, told), start=1)
     )
     write_worklist(folder / WORKLIST, rows, labels=model.labels)
     write_errors(folder / ERRORS, store.errors())
@@ -124,7 +127,7 @@ def republish(folder: str | Path, *, identify: bool = False) -> RunRecord:
 
     Args:
         folder: The output folder of `screen`.
-        identify: Whether the report may hold patients' numbers.
+        identify: Whether they may hold patients' numbers, if the run kept them.
 
     Raises:
         OutputError: If it holds no run, is in use, or cannot be written.
@@ -141,9 +144,10 @@ def is_published(
     folder: Path, store: Store, *, report: bool, identify: bool = False
 ) -> bool:
     """Say whether all final files are there and hold all that the store holds."""
-    state = store.fact(_PUBLISHED)
-    wanted = _words(report=report, identify=identify)
-    if state is None or (report and state != wanted):
+    enough = {_words(report=True, identify=identify)}
+    if not report:
+        enough.add(_words(report=False, identify=identify))
+    if store.fact(_PUBLISHED) not in enough:
         return False
     names = (WORKLIST, ERRORS, RUN, *([REPORT] if report else []))
     return all((folder / name).is_file() for name in names)
@@ -151,9 +155,8 @@ def is_published(
 
 def _words(*, report: bool, identify: bool) -> str:
     """Say for the store what was written."""
-    if not report:
-        return "without report"
-    return "with report, patients' numbers in it" if identify else "with report"
+    what = "with report" if report else "without report"
+    return f"{what}, patients' numbers in it" if identify else what
 
 
 def version_of(package: str) -> str:
@@ -213,6 +216,7 @@ def _record(setting: dict[str, Any], store: Store, folder: Path) -> RunRecord:
         sessions=sessions,
         seconds=round(seconds, 3),
         files_per_second=round(files / seconds, 2) if seconds > 0 else None,
+        patients="pseudonyms" if has_pseudonyms(store) else "numbers",
         statistics=statistics,
         drift=drift_of(store, statistics),
     )

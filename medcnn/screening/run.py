@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +26,7 @@ from medcnn.screening.places import Files, files_of
 from medcnn.screening.publish import describe_run, is_published, publish, version_of
 from medcnn.screening.signals import StopAsked, listening
 from medcnn.screening.store import Store
+from medcnn.screening.whose import Whose, settle_whose
 from medcnn.worklist import HEATMAPS, RUN, THUMBNAILS, RunRecord, read_run
 
 if TYPE_CHECKING:
@@ -76,7 +78,8 @@ def screen(  # noqa: PLR0913 - the main entry; all but two have a default
         workers: Reader processes; None takes one for each processor, at most 16.
         heatmaps: Which images in scope get one: "flagged", "all" or "none".
         report: Whether report.html is written at the end.
-        identify: Whether it may hold patients' numbers and DICOM UIDs.
+        identify: Whether patients' numbers are kept, and the report may hold them and
+            DICOM UIDs. Without it pseudonyms take the numbers' place everywhere.
         retry_errors: Whether files that could not be read earlier are tried again.
         compare_with: Output folders of earlier runs of the same model; run.json and the
             report say what moved since, see docs/drift.md.
@@ -150,6 +153,7 @@ class Screening:
         self._output = output
         self._opener = opener
         self._options = options
+        self._whose = Whose()
         self._progress = progress
         thresholds = {one.label: one.flag for one in opener.spec.operating_points}
         self._earlier = earlier_samples(options.compare_with, opener.sha256, thresholds)
@@ -230,6 +234,7 @@ class Screening:
         if store.fact(_ENGINE) is not None:
             facts[_ENGINE] = self._engine_in_words()
         store.claim(facts, hint=_SAME)
+        self._whose = settle_whose(store, identify=self._options.identify)
         if store.fact("root") is None:
             store.note({"root": self._source.root})
 
@@ -250,6 +255,7 @@ class Screening:
             while not flow.is_over and not asked:
                 with listening(asked):
                     cases, fresh = flow.burst(seconds, stopped=lambda: bool(asked))
+                    fresh = [replace(x, case=self._whose.of(x.case)) for x in fresh]
                     fresh, gone = self._source.sift(fresh)
                     if fresh:
                         store.commit(fresh, session, time.monotonic() - began)
@@ -257,7 +263,7 @@ class Screening:
                 if gone is not None:
                     raise gone
                 counter.advance(len(cases) + self._source.done.take_skipped())
-                yield from cases
+                yield from map(self._whose.of, cases)
         ended = "stopped" if asked else "done"
         store.end_session(session, ended, time.monotonic() - began)
 

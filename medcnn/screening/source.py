@@ -13,6 +13,7 @@ from medcnn.screening.flow import Item
 from medcnn.screening.lost import GONE, sifted
 from medcnn.screening.names import common_root, name_of, path_of
 from medcnn.screening.store import STORE, Fingerprint, Finished, Store
+from medcnn.screening.whose import KEY
 from medcnn.screening.wire import Failure, Reading
 from medcnn.worklist import ERRORS, HEATMAPS, REPORT, RUN, THUMBNAILS, WORKLIST
 
@@ -20,7 +21,7 @@ __all__ = ["Source"]
 
 _BATCH = 256
 _DIGEST_BYTES = 7  # what fits into a number of the store
-_OURS = (ERRORS, HEATMAPS, REPORT, RUN, STORE, THUMBNAILS, WORKLIST)
+_OURS = (ERRORS, HEATMAPS, KEY, REPORT, RUN, STORE, THUMBNAILS, WORKLIST)
 """What a shell names, too, where all that is in an output folder is named by a star."""
 
 

@@ -133,6 +133,12 @@ class Store:
 
     # -------------------------------------------------------------------- cases
 
+    def has_cases(self) -> bool:
+        """Say whether anything is finished."""
+        with self._base.told():
+            found = self._link.execute("select 1 from cases limit 1").fetchone()
+        return found is not None
+
     def find(self, paths: Sequence[str]) -> dict[str, Finished]:
         """Return the finished cases of some files, by path."""
         places = ", ".join("?" * len(paths))

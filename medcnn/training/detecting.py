@@ -156,9 +156,7 @@ def _make(job: _Job, body: Body, target: Path, work: Path) -> Path:
     spec, told = _measure(job, spec, draft, parts)
     files = {
         CARD: detector_card(spec, detector.spec, job.prepared, parts),
-        SEEN: seen_csv(
-            job.table, job.hashes, job.prepared.checksums, None, salt=job.checksum
-        ),
+        SEEN: seen_csv(job.table, job.hashes, job.prepared.checksums, None),
         REFERENCE: reference_json(spec, val, told["val"], gate, "val"),
         DETECTOR: save(detector.arrays()),
     }

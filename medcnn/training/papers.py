@@ -73,9 +73,7 @@ def papers(
             for name, record in records
         ]
     }
-    seen = seen_csv(
-        table, data.hashes, data.prepared.checksums, team.folds, salt=data.checksum
-    )
+    seen = seen_csv(table, data.hashes, data.prepared.checksums, team.folds)
     return {
         CARD: card,
         BASELINES_FILE: (json.dumps(facts, indent=1) + "\n").encode(),

@@ -187,9 +187,10 @@ def settle_splits(
 
 
 def write_splits(table: CaseTable, work: Path) -> None:
-    """Keep which case was in which split, beside the training; it names patients.
+    """Keep which case was in which split, beside the training.
 
-    What the bundle keeps of it names nobody: see `medcnn.dataset.seen`.
+    It names patients as the user's table does, and those that only headers name by an
+    image. What the bundle keeps of it names nobody: see `medcnn.dataset.seen`.
 
     Raises:
         OutputError: If it cannot be written.

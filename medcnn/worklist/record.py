@@ -118,6 +118,8 @@ class RunRecord(_Record):
             UID but not their pixels.
         seconds: Sum over all sessions.
         files_per_second: Over all sessions; None before anything was finished.
+        patients: What the run keeps of patients: "numbers", or pseudonyms in their
+            place; "" from versions that did not say, and kept numbers.
         statistics: Scores, distances and acquisition of the run's images.
         drift: Those beside the model's own, and beside earlier runs.
         environment: Versions of Python, the system and the libraries that matter.
@@ -138,6 +140,7 @@ class RunRecord(_Record):
     seconds: float
     files_per_second: float | None
     environment: dict[str, str]
+    patients: Literal["numbers", "pseudonyms", ""] = ""
     statistics: Sample | None = None
     drift: tuple[Comparison, ...] = ()
 

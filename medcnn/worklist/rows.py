@@ -75,7 +75,9 @@ class WorklistRow:
         label: The main label; empty likewise.
         ood_score: Distance from the training images; None where not measured.
         reason: Why it is out of scope or an error; empty if ok.
-        patient_id: As the file says; empty if it does not. So are the three UIDs.
+        patient_id: As the file says, or a pseudonym, see `RunRecord.patients`; empty
+            if the file says none.
+        study_uid: As the file says, or empty; so are the two others.
         heatmap: Overlay below the output folder, such as "heatmaps/3f....jpg", or "".
         model: Name of the bundle.
         model_sha256: Checksum of its weights.

@@ -3,7 +3,7 @@
 from medcnn.dicom_out.deidentification.files import Deidentified, deidentify_file
 from medcnn.dicom_out.deidentification.folders import check_apart
 from medcnn.dicom_out.deidentification.options import Retain
-from medcnn.dicom_out.deidentification.pseudonyms import Pseudonyms, read_or_make_key
+from medcnn.pseudonyms import Pseudonyms, read_or_make_key
 
 __all__ = [
     "Deidentified",

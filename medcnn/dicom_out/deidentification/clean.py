@@ -21,10 +21,10 @@ from medcnn.dicom_out.deidentification.profile import (
     option_letter,
     settled,
 )
-from medcnn.dicom_out.deidentification.pseudonyms import Pseudonyms
 from medcnn.dicom_out.deidentification.types import Need, Needs, needs_of
 from medcnn.dicom_out.deidentification.unlisted import letters_of, without_local_code
 from medcnn.io.dicom.tags import FOREIGN_ERRORS, text
+from medcnn.pseudonyms import Pseudonyms
 
 __all__ = ["cleaned"]
 

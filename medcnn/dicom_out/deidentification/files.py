@@ -20,7 +20,6 @@ from medcnn.dicom_out.deidentification.clean import cleaned
 from medcnn.dicom_out.deidentification.codestream_text import without_comments
 from medcnn.dicom_out.deidentification.hidden import without_hidden_bytes
 from medcnn.dicom_out.deidentification.options import Retain
-from medcnn.dicom_out.deidentification.pseudonyms import Pseudonyms
 from medcnn.errors import DecodeError, NoPixelsError, OutputError, UnknownFormatError
 from medcnn.io.dicom.parse import parse, quiet
 from medcnn.io.dicom.tags import (
@@ -34,6 +33,7 @@ from medcnn.io.kinds import Kind
 from medcnn.io.source import identify
 from medcnn.io.unpacked import unpacked
 from medcnn.outputs import make_folder, write_whole
+from medcnn.pseudonyms import Pseudonyms
 
 __all__ = ["Deidentified", "deidentify_file"]
 

@@ -2,16 +2,20 @@
 
 import hmac
 import os
+import re
 import secrets
 import uuid
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from medcnn.errors import DataError
 from medcnn.outputs import cannot_write
 
-__all__ = ["Pseudonyms", "read_or_make_key"]
+__all__ = ["Pseudonyms", "key_mark", "read_or_make_key", "refuse_mixed"]
 
 _KEY_BYTES = 32
+_MARKED = re.compile(r"pseudonym-([0-9a-f]{8})-[0-9A-F]{16}")
 _FEWEST_DAYS, _RANGE_DAYS = 365, 3653
 
 
@@ -41,6 +45,25 @@ class Pseudonyms:
         number = number.strip()
         return self._digest("patient", number).hex()[:16].upper() if number else ""
 
+    @property
+    def mark(self) -> str:
+        """What tells this key from others and does not tell the key: 8 hex digits."""
+        return self._digest("mark", "").hex()[:8]
+
+    def marked(self, number: str) -> str:
+        """Return a patient's pseudonym that says it is one, and of which key.
+
+        A pseudonym of this key stays as it is.
+
+        Examples:
+            >>> Pseudonyms(bytes(32)).marked("4711")
+            'pseudonym-21652ff3-58FFB09F98FC364E'
+        """
+        if key_mark(number) == self.mark:
+            return number
+        digits = self.patient(number)
+        return f"pseudonym-{self.mark}-{digits}" if digits else ""
+
     def days(self, person: str) -> int:
         """Return by how many days a patient's dates go back: one to eleven years."""
         digest = self._digest("days", person.strip())
@@ -49,6 +72,35 @@ class Pseudonyms:
     def _digest(self, kind: str, old: str) -> bytes:
         text = f"{kind}:{old}".encode(errors="surrogatepass")
         return hmac.digest(self._key, text, "sha256")
+
+
+def key_mark(number: str) -> str:
+    """Return the mark of the key that a patient's number is a pseudonym of, or ""."""
+    found = _MARKED.fullmatch(number)
+    return found[1] if found else ""
+
+
+def refuse_mixed(numbers: Iterable[str | None], source: str | Path) -> None:
+    """Refuse pseudonyms of `medcnn screen` among real numbers, or those of two keys.
+
+    One patient has then two names, and who is in two splits goes unnoticed.
+
+    Args:
+        numbers: Of all cases; None and "" name nobody.
+        source: Where they are from, for the error.
+
+    Raises:
+        DataError: If they are mixed.
+    """
+    marks = {key_mark(number) for number in set(numbers) if number}
+    if len(marks) > 1:
+        what = "pseudonyms of several runs"
+        if "" in marks:
+            what = "pseudonyms and other numbers"
+        msg = f"{source}: patients are named by {what}, which cannot be compared"
+        hint = "Name all by their numbers (medcnn screen --identify), or screen all "
+        hint += "in one run."
+        raise DataError(msg, hint=hint)
 
 
 def read_or_make_key(path: Path) -> bytes:
@@ -69,7 +121,20 @@ def read_or_make_key(path: Path) -> bytes:
     key = secrets.token_bytes(_KEY_BYTES)
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(key.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    _sync(path.parent)
     return key
+
+
+def _sync(folder: Path) -> None:
+    """Force a folder's names to the disk, where that can be done."""
+    with suppress(OSError):  # Windows has no handle of a folder
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _read_key(path: Path) -> bytes:
