@@ -1,7 +1,9 @@
 """An Orthanc of one's own on loopback, and what is asked of it."""
 
+import contextlib
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -71,10 +73,10 @@ class Orthanc:
                 stderr=subprocess.STDOUT,
                 env=environment,
             )
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 150
         while time.monotonic() < deadline:
             try:
-                requests.get(f"{self.url}/system", timeout=2).raise_for_status()
+                requests.get(f"{self.url}/system", timeout=10).raise_for_status()
             except requests.RequestException:
                 assert self.process.poll() is None, self.log.read_text()[-2000:]
                 time.sleep(0.1)
@@ -100,6 +102,14 @@ class Orthanc:
 
 
 def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    """Find a port that no connection of this machine is given by chance.
+
+    One that the system picks could be picked again before a server takes it, or while
+    one is started anew.
+    """
+    for port in random.SystemRandom().sample(range(12_000, 32_000), 200):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("no port is free here")

@@ -18,8 +18,10 @@ import sys, medcnn
 folder, model, output = sys.argv[1:4]
 for case in medcnn.screen(folder, model=model, output=output, heatmaps="all",
                           report=False):
-    print(case.path, flush=True)
+    print(case.path.ljust(WIDTH), flush=True)
 """
+_PAGE = 4096
+"""The least that a pipe holds, in bytes."""
 
 
 def three_bands(path: Path, **options) -> Path:
@@ -33,10 +35,30 @@ def three_bands(path: Path, **options) -> Path:
     return path
 
 
-def begin(folder: Path, model: Path, output: Path, *, script=_SCRIPT, before=()):
-    """Start screening in a process of its own; it prints each case that is safe."""
+def begin(
+    folder: Path,
+    model: Path,
+    output: Path,
+    *,
+    script: str = _SCRIPT,
+    before: tuple[str, ...] = (),
+    in_step: bool = False,
+):
+    """Start screening in a process of its own; it prints each case that is safe.
+
+    Args:
+        folder: What is screened.
+        model: The bundle.
+        output: Where to.
+        script: What the process runs; it pads each line to WIDTH characters.
+        before: Words in front of its command.
+        in_step: A line is longer than the pipe, so that the process waits at the line
+            after the one that is being read, however fast it is.
+    """
+    script = f"WIDTH = {3 * _PAGE if in_step else 0}\n{script}"
     return subprocess.Popen(
         [*before, sys.executable, "-c", script, str(folder), str(model), str(output)],
+        pipesize=_PAGE if in_step else -1,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -52,7 +52,7 @@ def test_a_crafted_file_costs_one_result_and_the_next_is_read(reader, tmp_path, 
     before = _peak_bytes()
     began = time.monotonic()
     outcome = _outcome(reader, bad)
-    assert time.monotonic() - began < LIMITS.timeout_s + 2
+    assert time.monotonic() - began < 2 * LIMITS.timeout_s
     if refusal is None:
         assert isinstance(outcome, medcnn.Image)
     elif refusal:

@@ -54,6 +54,13 @@ main()
 """
 
 
+PATIENCE_S = 5.0
+"""Time for one file: also a busy machine reads the good ones in it."""
+
+SOON_S = 30.0
+"""Half of what a file may take, and little beside the 1000 s of one that hangs."""
+
+
 @pytest.fixture
 def hostile(monkeypatch):
     """Files that begin with SEGV, HANG, BOMB or ODD! are so in the worker."""
@@ -201,7 +208,7 @@ def test_limits_and_workers_must_make_sense():
     ("words", "stage", "told"),
     [
         ("SEGV", "crash", "SIGSEGV"),
-        ("HANG", "timeout", "1 s"),
+        ("HANG", "timeout", f"{PATIENCE_S:g} s"),
         ("BOMB", "memory", "memory"),
     ],
 )
@@ -211,12 +218,12 @@ def test_what_ends_a_worker_is_an_error_and_the_next_file_is_read(
     bad = tmp_path / "bad.dcm"
     bad.write_text(words)
     (good,) = write_films(tmp_path, 1)
-    with SafeReader(Limits(timeout_s=1, memory_bytes=1 << 30)) as one:
+    with SafeReader(Limits(timeout_s=PATIENCE_S, memory_bytes=1 << 30)) as one:
         for _ in range(2):
             began = time.monotonic()
             with pytest.raises(IsolationError, match=told) as caught:
                 one.load(bad)
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < SOON_S
             assert (caught.value.stage, caught.value.path) == (stage, bad)
             assert caught.value.hint
             _assert_same(one.load(good), medcnn.load(good))
@@ -229,7 +236,7 @@ def test_a_folder_names_the_files_that_end_a_worker_and_keeps_the_others(tmp_pat
     for name, words in {"a_segv": "SEGV", "film0001_hang": "HANG", "z": "SEGV"}.items():
         (tmp_path / f"{name}.dcm").write_text(words)
     (tmp_path / "odd.dcm").write_text("ODD!")
-    with SafeReader(Limits(timeout_s=1)) as one:
+    with SafeReader(Limits(timeout_s=PATIENCE_S)) as one:
         with pytest.raises(DecodeError, match="ZeroDivisionError") as caught:
             one.load(tmp_path / "odd.dcm")
         assert "Doe" not in str(caught.value)
@@ -242,7 +249,7 @@ def test_a_folder_names_the_files_that_end_a_worker_and_keeps_the_others(tmp_pat
     assert dict(study.problems) == dict(broken)
     assert set(reasons) == {"a_segv.dcm", "film0001_hang.dcm", "z.dcm"}
     assert "SIGSEGV" in reasons["a_segv.dcm"]
-    assert "longer than 1 s" in reasons["film0001_hang.dcm"]
+    assert "longer than 5 s" in reasons["film0001_hang.dcm"]
 
 
 @pytest.mark.slow
@@ -322,7 +329,7 @@ def test_a_reader_that_is_closed_meanwhile_does_not_wait_for_ever(tmp_path):
             thread.start()
         time.sleep(1)
     for thread in threads:
-        thread.join(timeout=5)
+        thread.join(timeout=SOON_S)
     assert len(told) == 4
 
 
@@ -355,9 +362,9 @@ def test_ctrl_c_ends_a_reading_at_once(tmp_path):
         time.sleep(0.5)
         began = time.monotonic()
         child.send_signal(signal.SIGINT)
-        _, words = child.communicate(timeout=10)
+        _, words = child.communicate(timeout=SOON_S)
     assert b"KeyboardInterrupt" in words
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SOON_S
 
 
 def test_options_of_the_reader_are_all_carried():

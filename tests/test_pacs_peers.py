@@ -1,5 +1,6 @@
 """Peers that get results: dcmtk's storescp, by TLS too, and difficult ones."""
 
+import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -51,6 +52,14 @@ def made(model, reader, tmp_path):
     return spool
 
 
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def storescp(tool, folder, port, *options):
     """An archive of dcmtk, once it listens."""
@@ -58,8 +67,11 @@ def storescp(tool, folder, port, *options):
     command = [tool("storescp", "dcmtk"), "-od", folder, "-aet", "ARCHIVE", *options]
     process = subprocess.Popen([*map(str, command), str(port)])
     try:
-        time.sleep(0.3)
-        assert process.poll() is None
+        until = time.monotonic() + 60
+        while not listens(port):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
         yield folder
     finally:
         process.kill()

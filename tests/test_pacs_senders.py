@@ -33,7 +33,7 @@ from medcnn.pacs.station import Settings
 from medcnn.pacs.stream import ABORT
 
 
-def ended(link, seconds=10):
+def ended(link, seconds=60):
     """What a peer says until it ends the connection."""
     link.settimeout(seconds)
     said = b""
@@ -46,7 +46,7 @@ def ended(link, seconds=10):
 
 
 def soon(is_so):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not is_so() and time.monotonic() < deadline:
         time.sleep(0.02)
     return is_so()
@@ -65,28 +65,28 @@ def test_a_pdu_beyond_the_maximum_is_cut_off_before_any_of_it_comes(tmp_path):
 
 
 def test_who_only_connects_takes_no_place_and_is_sent_away(tmp_path, monkeypatch):
-    monkeypatch.setattr("medcnn.pacs.listener._ASSOCIATE_S", 4)
+    monkeypatch.setattr("medcnn.pacs.listener._ASSOCIATE_S", 8)
     with listening(tmp_path / "spool") as (_, listener):
         place = ("127.0.0.1", listener.port)
-        before = threading.active_count()
+        before = set(threading.enumerate())
         silent = [socket.create_connection(place) for _ in range(40)]
-        assert soon(lambda: threading.active_count() >= before + 40)
+        assert soon(lambda: len(set(threading.enumerate()) - before) >= 40)
         link = associate(listener.port, Verification)
         assert link.send_c_echo().Status == 0
         link.release()
         for one in silent:
             ended(one)
             one.close()
-        assert soon(lambda: threading.active_count() <= before)
+        assert soon(lambda: set(threading.enumerate()) <= before)
 
 
 def test_who_connects_from_elsewhere_is_not_heard(tmp_path):
     allowed = (parse_allowed("SENDER@192.0.2.7"),)
     with listening(tmp_path / "spool", allowed=allowed) as (_, listener):
-        before = threading.active_count()
+        before = set(threading.enumerate())
         with socket.create_connection(("127.0.0.1", listener.port)) as link:
             assert ended(link) == b""
-            assert threading.active_count() <= before
+            assert set(threading.enumerate()) <= before
 
 
 def test_addresses_count_only_if_every_sender_has_one():
@@ -96,7 +96,7 @@ def test_addresses_count_only_if_every_sender_has_one():
 
 
 def test_who_is_cut_off_or_stalls_takes_no_place_from_others(tmp_path, monkeypatch):
-    monkeypatch.setattr("medcnn.pacs.listener._TIMEOUT_S", 1)
+    monkeypatch.setattr("medcnn.pacs.listener._TIMEOUT_S", 3)
     with listening(tmp_path / "spool") as (_, listener):
         links = []
         for number in range(20):  # 16 associations are the most
@@ -111,17 +111,20 @@ def test_who_is_cut_off_or_stalls_takes_no_place_from_others(tmp_path, monkeypat
         link.release()
 
 
-def test_who_is_silent_in_tls_delays_nobody(certificate, tmp_path):  # noqa: F811
+def test_who_is_silent_in_tls_delays_nobody(
+    certificate,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    monkeypatch.setattr("medcnn.pacs.server._HANDSHAKE_S", 1000)
     cert, key = certificate
     film = pydicom.dcmread(films(tmp_path / "films", 1)[0])
     tls = server_tls(cert, key, None)
     with listening(tmp_path / "spool", tls=tls) as (spool, listener):
         with socket.create_connection(("127.0.0.1", listener.port)):
-            started = time.monotonic()
             link = associate_by(listener.port, client_tls(cert, None, None))
             assert link.send_c_store(film).Status == 0
             link.release()
-            assert time.monotonic() - started < 5
         assert len(spool.entries()) == 1
         link = associate_by(listener.port, client_tls(cert, None, None))
         link.dul.socket.socket.sendall(b"\x04\x00\xff\xff\xff\xff")

@@ -79,7 +79,10 @@ def test_500_radiographs_killed_twice_end_in_the_same_bytes(bundle, tmp_path):
     films, output, oracle = (tmp_path / name for name in ("films", "out", "oracle"))
     write_films(films, 500)
     _unbroken(films, bundle, oracle)
-    killed = [_kill_after(begin(films, bundle, output), n) for n in (20, 250)]
+    killed = []
+    for lines in (20, 250):
+        process = begin(films, bundle, output, in_step=True)
+        killed.append(_kill_after(process, lines))
     assert killed == [-signal.SIGKILL] * 2
     assert not (output / "worklist.csv").exists()
     _unbroken(films, bundle, output)
@@ -93,7 +96,7 @@ _COUNTING = """
 import sys, medcnn
 folder, model, output = sys.argv[1:4]
 def tell(done, _found):
-    print(done, flush=True)
+    print(str(done).ljust(WIDTH), flush=True)
 medcnn.screen(folder, model=model, output=output, heatmaps="all", report=False,
               progress=tell).run()
 """
@@ -104,12 +107,12 @@ def test_a_signal_ends_it_soon_and_it_can_go_on(bundle, tmp_path, number):
     films, output, oracle = (tmp_path / name for name in ("films", "out", "oracle"))
     write_films(films, 300)
     _unbroken(films, bundle, oracle)
-    process = begin(films, bundle, output, script=_COUNTING)
+    process = begin(films, bundle, output, script=_COUNTING, in_step=True)
     said = process.stdout.readline()
     while int(said) == 0:
         said = process.stdout.readline()
     process.send_signal(number)
-    said += process.communicate(timeout=5)[0]
+    said += process.communicate(timeout=120)[0]
     assert process.returncode == -number
     assert not (output / "worklist.csv").exists()
     _unbroken(films, bundle, output)
@@ -144,7 +147,7 @@ def test_two_runs_into_one_folder_are_refused(bundle, tmp_path):
 
 def test_a_run_in_another_process_holds_the_folder_until_it_dies(bundle, tmp_path):
     write_films(tmp_path / "films", 200)
-    process = begin(tmp_path / "films", bundle, tmp_path / "out")
+    process = begin(tmp_path / "films", bundle, tmp_path / "out", in_step=True)
     process.stdout.readline()
     options = {"model": bundle, "output": tmp_path / "out", "heatmaps": "all"}
     with pytest.raises(OutputError, match=f"process {process.pid}"):
@@ -276,13 +279,13 @@ def test_a_finished_run_is_started_again_at_little_more_than_looking_at_its_file
 
 def test_readers_end_when_the_run_is_killed(bundle, tmp_path):
     write_films(tmp_path / "films", 200)
-    process = begin(tmp_path / "films", bundle, tmp_path / "out")
+    process = begin(tmp_path / "films", bundle, tmp_path / "out", in_step=True)
     process.stdout.readline()
     readers = _children(process.pid)
     assert readers
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and any(_is_alive(pid) for pid in readers):
         time.sleep(0.05)
     assert not any(_is_alive(pid) for pid in readers)

@@ -35,10 +35,10 @@ def test_what_is_none_is_refused_at_once_and_runs_nothing(
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "a.toml"
     file.write_bytes(text.encode(errors="surrogateescape"))
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises((DataError, RecipeError), match=r"no TOML|is larger than"):
         read(file)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1  # whatever else the machine does
     assert [path.name for path in tmp_path.iterdir()] == ["a.toml"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from orthancs import free_port
 from safetensors.torch import load_file
 from trainings import RECIPE, write_blobs
 
@@ -72,6 +73,7 @@ def test_two_processes_learn_what_one_does(tmp_path):
     raw["run"] |= {"devices": 2}
     path = f"{Path.cwd()}:{Path(__file__).parent}"
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    environment["MASTER_PORT"] = str(free_port())
     script = tmp_path / "two.py"
     script.write_text(ONE_OF_TWO)
     done = subprocess.run(
@@ -79,7 +81,7 @@ def test_two_processes_learn_what_one_does(tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=840,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from lightning import Fabric
+from orthancs import free_port
 from trainings import RECIPE, write_blobs
 
 from medcnn.errors import DataError, MedcnnError
@@ -60,6 +61,15 @@ except Exception as error:
 """
 
 
+def among_two(path):
+    """What both processes have in their environment: one thread, and where they meet.
+
+    The port is one that no connection of this machine is given by chance in between.
+    """
+    port = str(free_port())
+    return {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MASTER_PORT": port}
+
+
 def two(tmp_path, what, **more):
     """Train with two processes; return the exit code and what both said."""
     raw = json.loads(json.dumps(RECIPE)) | {"progressive": []}
@@ -75,7 +85,7 @@ def two(tmp_path, what, **more):
     words = [sys.executable, script, blobs, tmp_path / "model", json.dumps(raw), what]
     done = subprocess.run(
         words,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, **among_two(path)},
         stderr=subprocess.PIPE,
         text=True,
         timeout=_PATIENCE + 60,

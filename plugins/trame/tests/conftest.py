@@ -45,7 +45,7 @@ def viewer(real_python, tmp_path):
             command, stdout=log, stderr=log, cwd=ROOT, env=surroundings
         )
         started.append((process, log))
-        until = time.monotonic() + 90
+        until = time.monotonic() + 180
         while time.monotonic() < until and process.poll() is None:
             log.seek(0)
             found = re.search(r"http://127\.0\.0\.1:(\d+)/", log.read())
@@ -59,7 +59,7 @@ def viewer(real_python, tmp_path):
     yield start
     for process, log in started:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         log.close()
 
 

@@ -3,7 +3,7 @@
 import pytest
 from adapter_contract import predicted
 from real_images import film, head, pictures
-from test_browser import likeness, opened, settled, wait_until
+from test_browser import opened, settled, shown_as, wait_until
 
 WAIT = 90_000
 
@@ -29,8 +29,8 @@ def test_a_real_radiograph_is_flagged_with_its_heatmap(viewer, page, tmp_path):
     path = film(tmp_path / "samples")
     page.set_viewport_size({"width": 1200, "height": 860})
     opened(page, viewer(path, "--model", "chest-xray"))
-    page.wait_for_timeout(4000)
-    assert likeness(page, path) < -0.9  # MONOCHROME1: high values are dark
+    # MONOCHROME1: high values are dark
+    assert shown_as(page, path, lambda found: found < -0.9)
     page.click(".classify")
     page.wait_for_selector(".answer", timeout=WAIT)
     shown = float(page.inner_text(".answer-probability >> nth=0"))
