@@ -356,9 +356,8 @@ class MedCNNTest(ScriptedLoadableModuleTest):
         volume = _phantom()
         result = MedCNNLogic.process(volume, "vessel-3d")
         self.assertTrue(all(0 <= p <= 1 for p in result.probabilities.values()))
-        heat = slicer.mrmlScene.GetFirstNodeByName(
-            f"{volume.GetName()} {result.label} heat"
-        )
+        heats = slicer.util.getNodes(f"phantom {result.label} heat*").values()
+        heat = next(iter(heats))
         compare = slicer.vtkSlicerVolumesLogic().CompareVolumeGeometry
         self.assertEqual(compare(volume, heat), "")
 

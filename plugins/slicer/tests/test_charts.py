@@ -4,6 +4,7 @@ import pytest
 import slicer
 from MedCNNLib.charts import roc_chart, table_node
 from MedCNNLib.errors import ViewerError
+from MedCNNLib.renewal import Question
 
 RATE = {"value": 0.9, "ci95": [0.8, 0.95], "method": "Wilson"}
 RESULT = {
@@ -43,7 +44,7 @@ def column(series, name):
 
 
 def test_the_title_gives_area_and_interval(scene):
-    chart = roc_chart(scene, "abnormal", RESULT)
+    chart = roc_chart(Question(scene), "abnormal", RESULT)
     assert chart.GetTitle() == "abnormal: AUC 0.818 (95 % CI 0.639 to 0.919)"
     assert (chart.GetXAxisTitle(), chart.GetYAxisTitle()) == (
         "1 - specificity",
@@ -52,7 +53,10 @@ def test_the_title_gives_area_and_interval(scene):
 
 
 def test_curve_interval_chance_and_points_are_drawn(scene):
-    drawn = {s.GetName(): s for s in series_of(roc_chart(scene, "abnormal", RESULT))}
+    drawn = {
+        s.GetName(): s
+        for s in series_of(roc_chart(Question(scene), "abnormal", RESULT))
+    }
     assert list(drawn) == [
         "abnormal",
         "95 % interval, low",
@@ -67,7 +71,7 @@ def test_curve_interval_chance_and_points_are_drawn(scene):
 
 
 def test_operating_points_lie_on_their_rates(scene):
-    points = series_of(roc_chart(scene, "abnormal", RESULT))[-1]
+    points = series_of(roc_chart(Question(scene), "abnormal", RESULT))[-1]
     assert column(points, "1 - specificity") == pytest.approx([0.1])
     assert column(points, "sensitivity") == [0.5]
     assert column(points, "rule") == ["Youden"]
@@ -77,11 +81,13 @@ def test_operating_points_lie_on_their_rates(scene):
 def test_a_label_of_one_class_has_no_curve(scene):
     result = {"n_positive": 0, "n_negative": 9, "auroc": None, "roc": None}
     with pytest.raises(ViewerError, match="0 cases with it and 9 without"):
-        roc_chart(scene, "abnormal", result)
+        roc_chart(Question(scene), "abnormal", result)
 
 
 def test_a_table_keeps_numbers_as_numbers(scene):
-    node = table_node(scene, "cases", {"case": ["a", "b"], "probability": [0.25, 1]})
+    node = table_node(
+        Question(scene), "cases", {"case": ["a", "b"], "probability": [0.25, 1]}
+    )
     table = node.GetTable()
     assert table.GetColumnByName("probability").GetDataTypeAsString() == "double"
     assert node.GetCellText(1, 0) == "b"
@@ -89,12 +95,12 @@ def test_a_table_keeps_numbers_as_numbers(scene):
 
 
 def test_an_unknown_number_is_an_empty_cell(scene):
-    node = table_node(scene, "cases", {"probability": [0.25, None]})
+    node = table_node(Question(scene), "cases", {"probability": [0.25, None]})
     assert node.GetCellText(1, 0) == ""
 
 
 def test_charts_survive_saving_the_scene(scene, tmp_path):
-    chart = roc_chart(scene, "abnormal", RESULT)
+    chart = roc_chart(Question(scene), "abnormal", RESULT)
     for kind in ("Table",):
         for n in range(scene.GetNumberOfNodesByClass(f"vtkMRML{kind}Node")):
             node = scene.GetNthNodeByClass(n, f"vtkMRML{kind}Node")

@@ -86,7 +86,7 @@ def classified(panel):
     ask_models(panel)
     panel.click("classifyButton")
     panel.finish()
-    return panel.scene.GetFirstNodeByName("CT aneurysm heat")
+    return panel.scene.GetFirstNodeByName("CT aneurysm heat (vessel-3d, cam)")
 
 
 def test_a_first_volume_is_chosen(panel, volume):

@@ -3,7 +3,6 @@
 import cores
 import numpy as np
 import pytest
-import slicer
 import workers
 
 standin = pytest.importorskip("standin", reason="PySide6 is not installed here")
@@ -18,6 +17,8 @@ from test_panel import (  # noqa: F401 - fixtures
     worker,
 )
 
+HEAT = "CT aneurysm heat (vessel-3d, cam)"
+
 
 def begun(panel):  # noqa: F811
     ask_models(panel)
@@ -31,7 +32,7 @@ def test_an_answer_comes_though_another_module_is_shown(panel, scene):  # noqa: 
     panel.finish()
     panel.widget.enter()
     assert panel.texts("answerTable")[0][0] == "aneurysm"
-    assert scene.GetFirstNodeByName("CT aneurysm heat")
+    assert scene.GetFirstNodeByName(HEAT)
     assert panel.ui.peakButton.enabled
 
 
@@ -59,7 +60,7 @@ def test_what_was_not_foreseen_is_said_and_frees_the_panel(panel, monkeypatch): 
 def test_a_heatmap_that_is_chosen_as_image_is_said_to_be_one(panel):  # noqa: F811
     panel.widget.parameters.inputVolume = classified(panel)
     panel.widget.refresh()
-    assert "CT aneurysm heat is a heatmap" in panel.ui.misfitLabel.text
+    assert f"{HEAT} is a heatmap" in panel.ui.misfitLabel.text
 
 
 def test_the_last_answer_goes_when_another_is_asked_for(panel, worker):  # noqa: F811
@@ -97,7 +98,7 @@ def test_a_scene_read_again_has_its_heatmap_at_hand(
     assert not panel.ui.peakButton.enabled
     scene.SetURL(str(tmp_path / "scene.mrml"))
     assert scene.Connect()
-    heat = scene.GetFirstNodeByName("CT aneurysm heat")
+    heat = scene.GetFirstNodeByName(HEAT)
     assert panel.ui.heatSelector.currentText == "aneurysm"
     assert panel.widget.parameters.opacity == 0.35
     panel.ui.thresholdSlider.setValue(0.75)
@@ -175,15 +176,3 @@ def test_no_text_is_taken_for_html(panel, label):  # noqa: F811
 
     kind = getattr(panel.ui, label).wrapped.textFormat()
     assert kind == Qt.TextFormat.PlainText
-
-
-def test_the_heatmap_of_a_volume_is_found_by_reference(panel, volume):  # noqa: F811
-    from MedCNNLib.findings import heatmaps_of, volume_of
-
-    heat = classified(panel)
-    assert volume_of(heat) is volume
-    assert heatmaps_of(volume) == {"aneurysm": heat}
-    other = cores.add_volume(
-        slicer.mrmlScene, np.ones((2, 2, 2), np.float32), np.eye(4)
-    )
-    assert heatmaps_of(other) == {}

@@ -267,7 +267,7 @@ def test_a_huge_volume_never_holds_the_panel(desk, scene, tmp_path):
         seen.add(desk.words())
         time.sleep(0.005)
     assert {"Sending ...", "Fetching the heatmap ..."} <= seen
-    heat = scene.GetFirstNodeByName("scan aneurysm heat")
+    heat = desk.panel.widget.parameters.heatVolume
     assert slicer.vtkSlicerVolumesLogic().CompareVolumeGeometry(volume, heat) == ""
     watch(lambda: desk.press("peakButton"))
     assert watch.longest() < 0.1

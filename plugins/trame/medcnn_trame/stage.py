@@ -6,9 +6,10 @@ Everything here runs on the event loop's thread, as MRML wants it.
 import numpy as np
 from MedCNNLib.client import Image, Result
 from MedCNNLib.errors import ViewerError
-from MedCNNLib.findings import adding_heatmaps, scale_of
+from MedCNNLib.findings import adding_heatmaps, remove_answers, scale_of
 from MedCNNLib.heat import hide_heat, lay_over, set_opacity, set_threshold
 from MedCNNLib.places import jump_to, peak_ras
+from MedCNNLib.renewal import remove_with_displays
 from MedCNNLib.steps import Steps
 from MedCNNLib.volumes import adding_node
 from slicer import vtkMRMLAbstractViewNode, vtkMRMLColorLegendDisplayNode
@@ -62,7 +63,7 @@ class Stage:
             raise ViewerError(msg, hint="medcnn predict and explain take it.")
         self.forget_answer()
         if self._image is not None:
-            self._slicer.scene.RemoveNode(self._image)
+            remove_with_displays(self._image)
         affine = _AS_SEEN if image.affine is None else image.affine
         name = image.name or "image"
         values = array
@@ -97,13 +98,13 @@ class Stage:
             )
 
     def forget_answer(self) -> None:
-        """Take the last answer's heatmaps away."""
-        if not self._heats:
+        """Take the last answer away."""
+        if self._image is None:
             return
-        for node in self._heats.values():
-            self._slicer.scene.RemoveNode(node)
-        self._heats, self._label = {}, ""
-        self.render()
+        remove_answers(self._image)
+        if self._heats:
+            self._heats, self._label = {}, ""
+            self.render()
 
     def showing_answer(self, result: Result, opacity: float) -> Steps:
         """Lay an answer's main heatmap over the image, in steps; return its label."""

@@ -7,39 +7,46 @@ import slicer
 import vtk
 
 from MedCNNLib.errors import ViewerError
+from MedCNNLib.renewal import Question
 
 __all__ = ["roc_chart", "table_node"]
 
-_AREA, _BAND, _CHANCE, _POINTS = "curve", "interval", "chance", "operating points"
+_POINTS = "operating points"
 _BLUE, _GREY, _ORANGE = (0.0, 0.45, 0.70), (0.6, 0.6, 0.6), (0.84, 0.37, 0.0)
 _X, _Y = "1 - specificity", "sensitivity"
 
 
 def table_node(
-    scene: slicer.vtkMRMLScene, name: str, columns: Mapping[str, Sequence[Any]]
+    asked: Question, name: str, columns: Mapping[str, Sequence[Any]], *parts: str
 ) -> slicer.vtkMRMLTableNode:
-    """Add a table: numbers stay numbers, None is an empty cell, the rest is text."""
+    """Add or renew a table: numbers stay numbers, None is an empty cell, the rest text.
+
+    Args:
+        asked: What the table answers.
+        name: Of a new table.
+        columns: Values by title.
+        parts: Which part of the question it answers.
+    """
     table = vtk.vtkTable()
     for title, values in columns.items():
         table.AddColumn(_column(title, list(values)))
     table.SetNumberOfRows(max((len(values) for values in columns.values()), default=0))
-    node = slicer.vtkMRMLTableNode()
-    node.SetName(scene.GenerateUniqueName(name))
+    node = asked.node("vtkMRMLTableNode", name, "table", *parts)
     node.SetUseColumnTitleAsColumnHeader(True)
     node.SetAndObserveTable(table)
-    scene.AddNode(node)
     return node
 
 
 def roc_chart(
-    scene: slicer.vtkMRMLScene, label: str, result: Mapping[str, Any]
+    asked: Question, label: str, result: Mapping[str, Any], *, of: str = ""
 ) -> slicer.vtkMRMLPlotChartNode:
     """Draw a label's ROC curve with its interval and operating points.
 
     Args:
-        scene: Where tables, series and chart are added.
+        asked: What tables, series and chart answer; they are renewed.
         label: Whose curve it is.
         result: `labels[label]` of evaluation.json.
+        of: What was measured on what, for the names of new nodes.
 
     Raises:
         ViewerError: If the label has no curve: one class only.
@@ -51,8 +58,8 @@ def roc_chart(
         raise ViewerError(msg, hint="Evaluate on data that hold both.")
     low, high = area["ci95"]
     title = f"{label}: AUC {area['value']:.3f} (95 % CI {low:.3f} to {high:.3f})"
-    chart = slicer.vtkMRMLPlotChartNode()
-    chart.SetName(scene.GenerateUniqueName(f"ROC {label}"))
+    name = f"ROC {label} {of}".strip()
+    chart = asked.node("vtkMRMLPlotChartNode", name, "ROC", label)
     chart.SetTitle(title)
     chart.SetXAxisTitle(_X)
     chart.SetYAxisTitle(_Y)
@@ -61,35 +68,66 @@ def roc_chart(
     chart.SetXAxisRange(0, 1)
     chart.SetYAxisRange(0, 1)
     chart.SetLegendVisibility(True)
-    scene.AddNode(chart)
-    _add_curves(chart, label, curve)
+    lines = _Lines(asked, chart, label, name)
+    _add_curves(lines, label, curve)
     points = [at for at in result.get("operating_points", []) if _has_rates(at)]
     if points:
-        _add_points(chart, label, points)
+        _add_points(lines, points)
     return chart
 
 
-def _add_curves(
-    chart: slicer.vtkMRMLPlotChartNode, label: str, curve: Mapping[str, Any]
-) -> None:
+class _Lines:
+    """The lines of a chart, each with the table of its values.
+
+    Args:
+        asked: What they answer.
+        chart: Where they are drawn.
+        label: Whose curve it is.
+        name: That the names of new tables begin with.
+    """
+
+    def __init__(
+        self, asked: Question, chart: slicer.vtkMRMLPlotChartNode, label: str, name: str
+    ) -> None:
+        self._asked, self._chart, self._label, self._name = asked, chart, label, name
+
+    def series(
+        self,
+        part: str,
+        words: str,
+        columns: Mapping[str, Sequence[Any]],
+        colour: tuple[float, float, float],
+    ) -> slicer.vtkMRMLPlotSeriesNode:
+        """Add or renew a series of a table's first two columns; words are its name."""
+        parts = (self._label, part)
+        table = table_node(self._asked, f"{self._name}: {part}", columns, *parts)
+        series = self._asked.node("vtkMRMLPlotSeriesNode", words, "series", *parts)
+        series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+        series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
+        series.SetAndObserveTableNodeID(table.GetID())
+        series.SetXColumnName(_X)
+        series.SetYColumnName(_Y)
+        series.SetColor(*colour)
+        if not self._chart.HasPlotSeriesNodeID(series.GetID()):
+            self._chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        return series
+
+
+def _add_curves(lines: _Lines, label: str, curve: Mapping[str, Any]) -> None:
     """Add the curve, both edges of its interval and the line of chance."""
-    scene = chart.GetScene()
-    line = {_X: curve["x"], _Y: curve["y"]}
-    _add_line(chart, _table(scene, f"ROC {label}", line), f"{label}", _BLUE)
+    lines.series("curve", label, {_X: curve["x"], _Y: curve["y"]}, _BLUE)
     for edge in ("low", "high"):
         if curve["band_x"]:
             columns = {_X: curve["band_x"], _Y: curve[edge]}
-            table = _table(scene, f"ROC {label} {edge}", columns)
-            series = _add_line(chart, table, f"95 % interval, {edge}", _BLUE)
+            words = f"95 % interval, {edge}"
+            series = lines.series(f"interval, {edge}", words, columns, _BLUE)
             series.SetLineStyle(slicer.vtkMRMLPlotSeriesNode.LineStyleDash)
             series.SetLineWidth(1)
-    table = _table(scene, "Chance", {_X: [0.0, 1.0], _Y: [0.0, 1.0]})
-    _add_line(chart, table, "chance", _GREY).SetLineWidth(1)
+    chance = {_X: [0.0, 1.0], _Y: [0.0, 1.0]}
+    lines.series("chance", "chance", chance, _GREY).SetLineWidth(1)
 
 
-def _add_points(
-    chart: slicer.vtkMRMLPlotChartNode, label: str, points: list[Mapping[str, Any]]
-) -> None:
+def _add_points(lines: _Lines, points: list[Mapping[str, Any]]) -> None:
     """Mark the operating points; the table holds their intervals."""
     columns = {
         _X: [1 - at["specificity"]["value"] for at in points],
@@ -101,9 +139,7 @@ def _add_points(
     for rate in ("sensitivity", "specificity"):
         for place, edge in enumerate(("low", "high")):
             columns[f"{rate} {edge}"] = [at[rate]["ci95"][place] for at in points]
-    table = table_node(chart.GetScene(), f"Operating points {label}", columns)
-    series = _series(chart, table, _POINTS, _ORANGE)
-    series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+    series = lines.series(_POINTS, _POINTS, columns, _ORANGE)
     series.SetLineStyle(slicer.vtkMRMLPlotSeriesNode.LineStyleNone)
     series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
     series.SetMarkerSize(10)
@@ -112,42 +148,6 @@ def _add_points(
 
 def _has_rates(point: Mapping[str, Any]) -> bool:
     return bool(point.get("sensitivity")) and bool(point.get("specificity"))
-
-
-def _add_line(
-    chart: slicer.vtkMRMLPlotChartNode,
-    table: slicer.vtkMRMLTableNode,
-    name: str,
-    colour: tuple[float, float, float],
-) -> slicer.vtkMRMLPlotSeriesNode:
-    series = _series(chart, table, name, colour)
-    series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
-    series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
-    return series
-
-
-def _series(
-    chart: slicer.vtkMRMLPlotChartNode,
-    table: slicer.vtkMRMLTableNode,
-    name: str,
-    colour: tuple[float, float, float],
-) -> slicer.vtkMRMLPlotSeriesNode:
-    """Add a series of a table's first two columns to a chart."""
-    series = slicer.vtkMRMLPlotSeriesNode()
-    series.SetName(name)
-    series.SetAndObserveTableNodeID(table.GetID())
-    series.SetXColumnName(_X)
-    series.SetYColumnName(_Y)
-    series.SetColor(*colour)
-    chart.GetScene().AddNode(series)
-    chart.AddAndObservePlotSeriesNodeID(series.GetID())
-    return series
-
-
-def _table(
-    scene: slicer.vtkMRMLScene, name: str, columns: Mapping[str, Sequence[float]]
-) -> slicer.vtkMRMLTableNode:
-    return table_node(scene, name, columns)
 
 
 def _column(title: str, values: list[Any]) -> vtk.vtkAbstractArray:

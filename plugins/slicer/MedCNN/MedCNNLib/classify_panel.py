@@ -9,7 +9,7 @@ from MedCNNLib.errors import ViewerError
 from MedCNNLib.findings import (
     adding_heatmaps,
     answer_columns,
-    heatmaps_of,
+    heatmaps_beside,
     scale_of,
     volume_of,
 )
@@ -155,7 +155,7 @@ class ClassifyPanel:
         heat = parameters.heatVolume if parameters else None
         volume = volume_of(heat) if heat else None
         if volume is not None and volume is not self._volume:
-            self._volume, self._heats = volume, heatmaps_of(volume)
+            self._volume, self._heats = volume, heatmaps_beside(heat)
             shown = [label for label, each in self._heats.items() if each is heat]
             self._offer_heats(*shown or [""])
 

@@ -1,6 +1,7 @@
 """The section Evaluate: labelled images, the ROC chart and the table of results."""
 
 import tempfile
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,10 @@ class EvaluatePanel(DataSection):
 
     def _evaluate(self, *_: Any) -> None:
         model = self._owner.classifyPanel.model["id"]
-        self._ask("Evaluating ...", "evaluate", self._measured, model=model)
+        done = partial(self._measured, model, self._data)
+        self._ask("Evaluating ...", "evaluate", done, model=model)
 
-    def _measured(self, job: Job) -> Steps:
+    def _measured(self, model: str, data: str, job: Job) -> Steps:
         """Show a finished evaluation: table, ROC charts, and the report's link."""
         found = job.result()
         words = [escape(each) for each in found["evaluation"].get("warnings", [])]
@@ -49,7 +51,8 @@ class EvaluatePanel(DataSection):
             path = yield from self._client.downloading(job.id, _REPORT, folder)
             words.append(f'<a href="{Path(path).as_uri()}">Open the report</a>')
         fill_table(self._ui.evaluateTable, summary(found["evaluation"]))
-        _, charts = add_evaluation(slicer.mrmlScene, found["evaluation"])
+        scene, measured = slicer.mrmlScene, found["evaluation"]
+        _, charts = add_evaluation(scene, measured, model=model, data=data)
         if charts:
             _show_chart(charts[0])
         self._ui.evaluateLabel.setText("<br>".join(words))

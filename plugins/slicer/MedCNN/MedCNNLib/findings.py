@@ -1,6 +1,7 @@
 """A model's answer put into the scene: a table, and heatmaps over the image."""
 
 import math
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,18 @@ from MedCNNLib.client import Heatmap, Result
 from MedCNNLib.errors import ViewerError
 from MedCNNLib.file_order import as_in_volume
 from MedCNNLib.heat import Scale, lay_over, show_as_heat
+from MedCNNLib.renewal import Question, nodes_of, remove_with_displays
 from MedCNNLib.steps import Steps, finish
-from MedCNNLib.volumes import adding_node, image_from_node
+from MedCNNLib.volumes import filling, image_from_node, renew_voxels
 
 __all__ = [
     "add_evaluation",
     "add_heatmaps",
     "adding_heatmaps",
     "answer_columns",
-    "heatmaps_of",
+    "heatmaps_beside",
     "labels_to_ask",
+    "remove_answers",
     "scale_of",
     "summary",
     "volume_of",
@@ -31,6 +34,8 @@ _ALL_UP_TO = 2**22
 
 _LABEL, _IMAGE = "MedCNN.Label", "MedCNN.Image"
 _LOW, _HIGH = "MedCNN.WindowLow", "MedCNN.WindowHigh"
+_MODEL, _METHOD = "MedCNN.Model", "MedCNN.Method"
+_VOLUME = "vtkMRMLScalarVolumeNode"
 _BANDS = {"flag": "flag", "review": "review", "no-flag": "no flag"}
 
 
@@ -63,6 +68,9 @@ def add_heatmaps(
 ) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
     """Add an answer's table and heatmaps; lay the main label's over its image.
 
+    Those of the same image, model, label and method are renewed, also in a scene that
+    was read again, or under a name that the user gave them.
+
     Returns:
         The heatmaps' nodes by label.
     """
@@ -75,10 +83,10 @@ def adding_heatmaps(
     """As `add_heatmaps`, in steps of milliseconds."""
     nodes = {}
     for label, heat in result.heatmaps.items():
-        name = f"{_still_there(node)} {label} heat"
-        nodes[label] = yield from _adding_heatmap(node, heat, name)
+        nodes[label] = yield from _adding_heatmap(node, heat, result.model)
     name = f"{_still_there(node)} {result.model}"
-    table_node(node.GetScene(), name, answer_columns(result))
+    asked = Question(node.GetScene(), "classify", result.model, image=node)
+    table_node(asked, name, answer_columns(result))
     if nodes:
         lay_over(
             node, nodes.get(result.label, next(iter(nodes.values()))), opacity=opacity
@@ -99,27 +107,50 @@ def volume_of(
     return heat.GetNodeReference(_IMAGE)
 
 
-def heatmaps_of(
-    volume: slicer.vtkMRMLVolumeNode,
+def heatmaps_beside(
+    heat: slicer.vtkMRMLScalarVolumeNode,
 ) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
-    """Return the last heatmaps that were added to an image, by label."""
-    scene, kind = volume.GetScene(), "vtkMRMLScalarVolumeNode"
-    count = scene.GetNumberOfNodesByClass(kind)
-    nodes = [scene.GetNthNodeByClass(n, kind) for n in range(count)]
+    """Return the heatmaps of a heatmap's own answer by label, itself among them."""
+    image = volume_of(heat)
+    own = [heat.GetAttribute(name) for name in (_MODEL, _METHOD)]
     return {
         node.GetAttribute(_LABEL): node
-        for node in nodes
-        if node.GetAttribute(_LABEL) and volume_of(node) is volume
+        for node in nodes_of(heat.GetScene(), _VOLUME)
+        if node.GetAttribute(_LABEL)
+        and volume_of(node) is image
+        and [node.GetAttribute(name) for name in (_MODEL, _METHOD)] == own
     }
 
 
+def remove_answers(node: slicer.vtkMRMLVolumeNode) -> None:
+    """Remove the tables and heatmaps of an image, and what shows them."""
+    for kind in (_VOLUME, "vtkMRMLTableNode"):
+        for answer in nodes_of(node.GetScene(), kind):
+            if answer.GetNodeReference(_IMAGE) is node:
+                remove_with_displays(answer)
+
+
 def add_evaluation(
-    scene: slicer.vtkMRMLScene, evaluation: dict[str, Any]
+    scene: slicer.vtkMRMLScene, evaluation: dict[str, Any], *, model: str, data: str
 ) -> tuple[slicer.vtkMRMLTableNode, list[slicer.vtkMRMLPlotChartNode]]:
-    """Add a table of results, and an ROC chart of every label that has a curve."""
-    table = table_node(scene, "Evaluation", summary(evaluation))
+    """Add a table of results, and an ROC chart of every label that has a curve.
+
+    Those of the same model on the same data are renewed.
+
+    Args:
+        scene: Where they are added.
+        evaluation: evaluation.json.
+        model: The id of what was measured.
+        data: The path of what it was measured on.
+    """
+    asked = Question(scene, "evaluate", model, data)
+    of = f"{model} {PurePath(data).name}"
+    table = table_node(asked, f"Evaluation {of}", summary(evaluation))
     results = evaluation["labels"].items()
-    charts = [roc_chart(scene, label, each) for label, each in results if each["roc"]]
+    charts = [
+        roc_chart(asked, label, each, of=of) for label, each in results if each["roc"]
+    ]
+    asked.remove_others()
     return table, charts
 
 
@@ -169,21 +200,25 @@ def _still_there(node: slicer.vtkMRMLVolumeNode) -> str:
     return node.GetName()
 
 
-def _adding_heatmap(node: slicer.vtkMRMLVolumeNode, heat: Heatmap, name: str) -> Steps:
-    """Add a heatmap on its image's grid, and its colours."""
+def _adding_heatmap(node: slicer.vtkMRMLVolumeNode, heat: Heatmap, model: str) -> Steps:
+    """Add or renew a heatmap on its image's grid, and its colours."""
     image = image_from_node(node)
     array = np.asarray(heat.ijk(), np.float32)
     is_own_grid = array.shape == image.array.shape or heat.affine is None
     affine = image.affine if is_own_grid else heat.affine
     if is_own_grid:
         array = as_in_volume(array, heat.affine, image)
-    scene = node.GetScene()
-    added = yield from adding_node(scene, array, affine, like=node, name=name)
+    voxels = yield from filling(array)
+    by = (model, heat.method)
+    name = f"{_still_there(node)} {heat.label} heat ({', '.join(by)})"
+    asked = Question(node.GetScene(), "heatmap", *by, heat.label, image=node)
+    added = asked.node(_VOLUME, name)
+    renew_voxels(added, voxels, affine, node)
     low, high = heat.window
     added.SetDescription(f"{heat.label}: {heat.window_words}")
-    for key, value in ((_LABEL, heat.label), (_LOW, low), (_HIGH, high)):
+    facts = {_LABEL: heat.label, _MODEL: model, _METHOD: heat.method}
+    for key, value in (facts | {_LOW: low, _HIGH: high}).items():
         added.SetAttribute(key, str(value))
-    added.SetNodeReferenceID(_IMAGE, node.GetID())
     show_as_heat(added, Scale(low, high, _legend(heat)))
     return added
 

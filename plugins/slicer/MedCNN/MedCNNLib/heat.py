@@ -9,6 +9,7 @@ import numpy as np
 import slicer
 
 from MedCNNLib.colours import COLOURS
+from MedCNNLib.renewal import nodes_of, remove_display
 
 __all__ = [
     "Scale",
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 _TABLE_NAME = "MedCNN heat"
-_OWN = "MedCNN.Colours"
+_OWN, _SHOWS_HEAT = "MedCNN.Colours", "MedCNN.ShowsHeat"
 _LABELS_OF_LEGEND = 5
 _SHOWN_FROM = 0.15
 
@@ -52,7 +53,7 @@ class Scale:
 
 def colour_table(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
     """Return the scene's table of 256 heat colours, made on first use."""
-    for node in _nodes(scene, "vtkMRMLColorTableNode"):
+    for node in nodes_of(scene, "vtkMRMLColorTableNode"):
         if node.GetAttribute(_OWN) == "1":
             return node
     table = slicer.vtkMRMLColorTableNode()
@@ -72,6 +73,8 @@ def show_as_heat(
 ) -> slicer.vtkMRMLScalarVolumeDisplayNode:
     """Give a heatmap its colours, and a legend that says what they mean.
 
+    Other colours that the user chose since stay, and so does a legend that was hidden.
+
     Args:
         heat: A volume in a scene.
         scale: Which values get colours.
@@ -83,9 +86,12 @@ def show_as_heat(
     display.SetWindowLevelMinMax(scale.low, scale.high)
     display.SetInterpolate(True)
     if heat.GetDisplayNode() is None:
+        _remove_displays_of_none(scene)
+        display.SetAttribute(_SHOWS_HEAT, "1")
         scene.AddNode(display)
         heat.SetAndObserveDisplayNodeID(display.GetID())
-    display.SetAndObserveColorNodeID(colour_table(scene).GetID())
+    if display.GetColorNode() is None:
+        display.SetAndObserveColorNodeID(colour_table(scene).GetID())
     set_threshold(heat, scale.shown_from)
     if legend:
         _legend(display, scale)
@@ -111,7 +117,7 @@ def lay_over(
 
     An image that was removed from the scene since is not shown again.
     """
-    for composite in _nodes(heat.GetScene(), "vtkMRMLSliceCompositeNode"):
+    for composite in nodes_of(heat.GetScene(), "vtkMRMLSliceCompositeNode"):
         if below.GetScene() is not None:
             composite.SetBackgroundVolumeID(below.GetID())
         composite.SetForegroundVolumeID(heat.GetID())
@@ -120,31 +126,34 @@ def lay_over(
 
 def set_opacity(heat: slicer.vtkMRMLScalarVolumeNode, opacity: float) -> None:
     """Set how much of the hottest colour covers the image, 0 to 1."""
-    for composite in _nodes(heat.GetScene(), "vtkMRMLSliceCompositeNode"):
+    for composite in nodes_of(heat.GetScene(), "vtkMRMLSliceCompositeNode"):
         if composite.GetForegroundVolumeID() == heat.GetID():
             composite.SetForegroundOpacity(opacity)
 
 
 def hide_heat(heat: slicer.vtkMRMLScalarVolumeNode) -> None:
     """Take a heatmap out of every slice view; the node stays."""
-    for composite in _nodes(heat.GetScene(), "vtkMRMLSliceCompositeNode"):
+    for composite in nodes_of(heat.GetScene(), "vtkMRMLSliceCompositeNode"):
         if composite.GetForegroundVolumeID() == heat.GetID():
             composite.SetForegroundVolumeID(None)
 
 
 def _legend(display: slicer.vtkMRMLScalarVolumeDisplayNode, scale: Scale) -> None:
     """Add, or renew, the legend of a display."""
-    legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(display)
+    logic = slicer.vtkSlicerColorLogic
+    is_first = logic.GetColorLegendDisplayNode(display) is None
+    legend = logic.AddDefaultColorLegendDisplayNode(display)
     if legend is None:
         return
     legend.SetTitleText(scale.words)
-    legend.SetNumberOfLabels(_LABELS_OF_LEGEND)
-    legend.SetLabelFormat("%.3g")
-    legend.SetVisibility(True)
+    if is_first:
+        legend.SetNumberOfLabels(_LABELS_OF_LEGEND)
+        legend.SetLabelFormat("%.3g")
+        legend.SetVisibility(True)
 
 
-def _nodes(scene: slicer.vtkMRMLScene, kind: str) -> list:
-    """Return the scene's nodes of a class."""
-    found = scene.GetNodesByClass(kind)
-    found.UnRegister(None)  # GetNodesByClass hands its reference over
-    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]
+def _remove_displays_of_none(scene: slicer.vtkMRMLScene) -> None:
+    """Remove what showed heatmaps that the user removed."""
+    for display in nodes_of(scene, "vtkMRMLScalarVolumeDisplayNode"):
+        if display.GetAttribute(_SHOWS_HEAT) and display.GetDisplayableNode() is None:
+            remove_display(scene, display)

@@ -6,11 +6,14 @@ import vtk
 from vtk.util import numpy_support
 
 from MedCNNLib.errors import ViewerError
+from MedCNNLib.renewal import nodes_of
 from MedCNNLib.volumes import VolumeImage, image_from_node
 
 __all__ = ["jump_to", "peak_ras", "peak_voxel", "segment_from_heat"]
 
 _COLOUR = (0.99, 0.65, 0.04)
+_HEAT = "MedCNN.Heat"
+_SAME_MM = 1e-4
 
 
 def peak_voxel(image: VolumeImage) -> tuple[int, int, int]:
@@ -53,6 +56,8 @@ def segment_from_heat(
     """Make a segmentation of where a heatmap is at least `level`.
 
     It shows what moved the score; a lesion's outline it is not, and the name says so.
+    One of the same voxels is shown again. One that the user has edited since, or of
+    another level, is left as it is.
 
     Args:
         heat: A heatmap in a scene.
@@ -71,16 +76,52 @@ def segment_from_heat(
         )
         raise ViewerError(msg, hint=hint)
     scene = heat.GetScene()
+    for earlier in nodes_of(scene, "vtkMRMLSegmentationNode"):
+        is_own = earlier.GetNodeReference(_HEAT) is heat
+        if is_own and _holds_exactly(earlier, heat, inside):
+            earlier.SetDisplayVisibility(True)
+            return earlier
     node = slicer.vtkMRMLSegmentationNode()
-    node.SetName(scene.GenerateUniqueName(f"{name} (heat region, no outline)"))
+    words = f"{name} from {level:.3g} (heat region, no outline)"
+    node.SetName(scene.GenerateUniqueName(words))
     scene.AddNode(node)
     node.CreateDefaultDisplayNodes()
+    node.SetNodeReferenceID(_HEAT, heat.GetID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(heat)
     node.SetAndObserveTransformNodeID(heat.GetTransformNodeID())
     node.AddSegmentFromBinaryLabelmapRepresentation(
         _label_map(heat, inside), name, _COLOUR
     )
     return node
+
+
+def _holds_exactly(
+    node: slicer.vtkMRMLSegmentationNode,
+    heat: slicer.vtkMRMLScalarVolumeNode,
+    inside: np.ndarray,
+) -> bool:
+    """Return whether a segmentation is one segment of these voxels, (I, J, K)."""
+    segments, labels = node.GetSegmentation(), slicer.vtkOrientedImageData()
+    if segments.GetNumberOfSegments() != 1:
+        return False
+    only = segments.GetNthSegmentID(0)
+    if not node.GetBinaryLabelmapRepresentation(only, labels):
+        return False
+    held, own = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    labels.GetImageToWorldMatrix(held)
+    heat.GetIJKToRASMatrix(own)
+    if not np.allclose(_values(held), _values(own), atol=_SAME_MM):
+        return False
+    i, _, j, _, k, _ = labels.GetExtent()  # as large as what it holds
+    scalars = numpy_support.vtk_to_numpy(labels.GetPointData().GetScalars())
+    kji = scalars.reshape(labels.GetDimensions()[::-1])
+    filled = np.argwhere(kji)[:, ::-1] + (i, j, k)
+    order = np.argwhere(inside.transpose(2, 1, 0))[:, ::-1]
+    return bool(np.array_equal(filled, order))
+
+
+def _values(matrix: vtk.vtkMatrix4x4) -> list[float]:
+    return [matrix.GetElement(row, column) for row in range(4) for column in range(4)]
 
 
 def _label_map(

@@ -19,8 +19,10 @@ __all__ = [
     "MOST_VOXELS",
     "VolumeImage",
     "adding_node",
+    "filling",
     "image_from_node",
     "node_from_image",
+    "renew_voxels",
     "same_places",
 ]
 
@@ -119,19 +121,72 @@ def adding_node(
     Raises:
         ViewerError: If the array is not (I, J, K).
     """
+    data = yield from filling(array)
+    node = slicer.vtkMRMLScalarVolumeNode()
+    node.SetName(scene.GenerateUniqueName(name))
+    node.SetAndObserveImageData(data)
+    scene.AddNode(node)
+    _place(node, affine, like)
+    return node
+
+
+def filling(array: np.ndarray) -> Steps:
+    """Make VTK's image of (I, J, K) values, which owns its voxels, in steps.
+
+    Raises:
+        ViewerError: If the array is not (I, J, K).
+    """
     if array.ndim != 3 or 0 in array.shape:
         msg = f"A volume has shape (I, J, K), got {array.shape}."
         raise ViewerError(msg)
-    node = slicer.vtkMRMLScalarVolumeNode()
-    node.SetName(scene.GenerateUniqueName(name))
-    node.SetAndObserveImageData((yield from _filling(array)))
-    scene.AddNode(node)
+    kji = array.transpose(2, 1, 0)
+    kind = numpy_support.get_vtk_array_type(array.dtype.newbyteorder("="))
+    scalars = numpy_support.create_vtk_array(kind)
+    scalars.SetNumberOfTuples(array.size)
+    scalars.SetName("ImageScalars")
+    filled = numpy_support.vtk_to_numpy(scalars).reshape(kji.shape)
+    rows = max(1, _PIECE * len(kji) // max(1, kji.nbytes))
+    for start in range(0, len(kji), rows):
+        filled[start : start + rows] = kji[start : start + rows]
+        yield start / len(kji)
+    data = vtk.vtkImageData()
+    data.SetDimensions(*array.shape)
+    data.GetPointData().SetScalars(scalars)
+    return data
+
+
+def renew_voxels(
+    node: slicer.vtkMRMLScalarVolumeNode,
+    data: vtk.vtkImageData,
+    affine: np.ndarray,
+    like: slicer.vtkMRMLVolumeNode,
+) -> None:
+    """Give a volume other voxels, at their places, in one go.
+
+    Args:
+        node: In the scene.
+        data: From `filling`.
+        affine: Voxel to world RAS+ mm, (4, 4).
+        like: The volume that it belongs to.
+    """
+    modifying = node.StartModify()
+    node.SetAndObserveImageData(data)
+    _place(node, affine, like)
+    node.EndModify(modifying)
+
+
+def _place(
+    node: slicer.vtkMRMLScalarVolumeNode,
+    affine: np.ndarray,
+    like: slicer.vtkMRMLVolumeNode | None,
+) -> None:
+    """Lay a volume where `affine` says, under the transforms of `like`."""
     if like is None:
         node.SetIJKToRASMatrix(_vtk_matrix(affine))
-        return node
-    node.SetIJKToRASMatrix(_vtk_matrix(_below_transform(affine, array.shape, like)))
+        return
+    shape = node.GetImageData().GetDimensions()
+    node.SetIJKToRASMatrix(_vtk_matrix(_below_transform(affine, shape, like)))
     node.SetAndObserveTransformNodeID(like.GetTransformNodeID())
-    return node
 
 
 def _below_transform(
@@ -192,24 +247,6 @@ def same_places(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
     corners = np.vstack([corners, np.ones(corners.shape[1])])
     return bool(np.abs((a - b) @ corners).max() < _SAME_PLACE_MM)
-
-
-def _filling(array: np.ndarray) -> Steps:
-    """Make VTK's image of (I, J, K) values, which owns its voxels."""
-    kji = array.transpose(2, 1, 0)
-    kind = numpy_support.get_vtk_array_type(array.dtype.newbyteorder("="))
-    scalars = numpy_support.create_vtk_array(kind)
-    scalars.SetNumberOfTuples(array.size)
-    scalars.SetName("ImageScalars")
-    filled = numpy_support.vtk_to_numpy(scalars).reshape(kji.shape)
-    rows = max(1, _PIECE * len(kji) // max(1, kji.nbytes))
-    for start in range(0, len(kji), rows):
-        filled[start : start + rows] = kji[start : start + rows]
-        yield start / len(kji)
-    data = vtk.vtkImageData()
-    data.SetDimensions(*array.shape)
-    data.GetPointData().SetScalars(scalars)
-    return data
 
 
 def _matrix(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
