@@ -109,6 +109,7 @@ def screened(
         output=output,
         heatmaps="all",
         report=False,
+        identify=True,  # pseudonyms of two runs are never alike
         workers=workers,
         cluster="ray" if side == "ray" else None,
     ):

@@ -149,7 +149,10 @@ def test_a_run_without_numbers_does_not_go_on_with_them(films, model, line, tmp_
     done = line("report", tmp_path / "out", "--identify")
     assert "the page shows pseudonyms and UIDs" in done.stderr
     assert patients(tmp_path / "out") == before
-    assert before["a"] in (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert before["a"] in page
+    assert "the run kept no patients' numbers" in page
+    assert "This page names patients" not in page
 
 
 def test_a_run_with_numbers_gives_files_without(films, model, tmp_path):
