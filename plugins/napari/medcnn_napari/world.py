@@ -12,13 +12,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from MedCNNLib.client import Heatmap, Image
+from MedCNNLib.colours import COLOURS
+from napari.utils.colormaps import Colormap
 
-__all__ = ["Turn", "heat_layer", "image_layer", "image_of", "matrix_of", "point_of"]
+__all__ = [
+    "HEAT_COLOURS",
+    "Turn",
+    "heat_layer",
+    "image_layer",
+    "image_of",
+    "matrix_of",
+    "point_of",
+]
 
 Matrix = npt.NDArray[np.float64]
 
 _BACKWARDS = np.eye(4)[[2, 1, 0, 3]]
 """(x, y, z, 1) to (z, y, x, 1), and (i, j, k, 1) to (k, j, i, 1)."""
+
+HEAT_COLOURS = "medcnn heat"
+"""The name of a heatmap's colours."""
+
+_OPAQUE_FROM = 0.5
+"""Share of the scale from which the layer's opacity alone says what is seen below."""
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """RAS to LPS, and back."""
@@ -139,13 +155,24 @@ def heat_layer(heat: Heatmap, layer: Any) -> tuple[Any, dict[str, Any], str]:
     given = {
         "name": f"{layer.name}: {heat.label}",
         "affine": matrix_of(layer),
-        "colormap": "inferno",
+        "colormap": _heat_colours(),
         "contrast_limits": heat.window,
-        "blending": "additive",
+        "blending": "translucent_no_depth",
         "opacity": 0.7,
         "metadata": facts | {"words": heat.window_words, "is_heatmap": True},
     }
     return (array[0] if layer.ndim == 2 else array), given, "image"
+
+
+def _heat_colours() -> Colormap:
+    """Return the heat colours of medcnn's reports, clear at the low end.
+
+    Where nothing speaks for the label the image stays as grey as it is; what is hot
+    covers it, so that it is seen on bright anatomy as on dark.
+    """
+    shares = np.linspace(0, 1, len(COLOURS))
+    opaque = np.clip(shares / _OPAQUE_FROM, 0, 1)
+    return Colormap(np.column_stack([COLOURS, opaque]), name=HEAT_COLOURS)
 
 
 def point_of(heat: Heatmap, layer: Any) -> Matrix:

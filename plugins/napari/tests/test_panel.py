@@ -11,7 +11,7 @@ import pytest
 from medcnn_napari.panel import ClassifyPanel
 from medcnn_napari.reader import get_reader, read
 from medcnn_napari.session import Session
-from medcnn_napari.world import matrix_of
+from medcnn_napari.world import HEAT_COLOURS, matrix_of
 from MedCNNLib.client import WorkerError
 from napari.layers import Image as ImageLayer
 
@@ -58,7 +58,7 @@ def test_a_click_shows_probabilities_and_a_heatmap_on_the_layer(
     }
     assert shown == {label: f"{value:.3f}" for label, value in expected.items()}
     assert "research use" in panel.message.text()
-    heats = [one for one in panel.viewer.layers if one.colormap.name == "inferno"]
+    heats = [one for one in panel.viewer.layers if one.colormap.name == HEAT_COLOURS]
     assert [one.name for one in heats if one.visible] == [
         f"{layer.name}: {panel.result.label}"
     ]
@@ -74,7 +74,7 @@ def test_a_click_shows_probabilities_and_a_heatmap_on_the_layer(
 
     panel.classify.click()
     wait(panel, qtbot)
-    again = [one for one in panel.viewer.layers if one.colormap.name == "inferno"]
+    again = [one for one in panel.viewer.layers if one.colormap.name == HEAT_COLOURS]
     assert len(again) == len(heats)  # the old ones went
 
 
