@@ -23,11 +23,16 @@ from test_pacs import (
     storescu,
     work_off,
 )
+from typer.testing import CliRunner
 
+from medcnn.cli import app
+from medcnn.errors import ArchiveError, OutputError
 from medcnn.isolation import SafeReader
-from medcnn.pacs import Spool, State, Station, parse_peer
+from medcnn.pacs import Spool, State, Station, parse_allowed, parse_peer
 from medcnn.pacs.peers import client_tls, server_tls
+from medcnn.pacs.sending import Sent, send
 from medcnn.pacs.station import PeerDestination, Settings
+from medcnn.screening.lock import FolderLock
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +178,64 @@ def test_a_peer_that_takes_no_transfer_syntax_of_ours_is_recorded(made, model, r
     assert entry.state is State.FAILED
     assert "Comprehensive 3D SR is refused" in entry.words
     assert "Secondary Capture is refused" in entry.words
+
+
+def test_while_a_peer_takes_no_association_screening_goes_on(
+    model, reader, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("medcnn.pacs.spool._FIRST_RETRY_S", 60.0)
+    asked = []
+
+    class Away:
+        def deliver(self, files):
+            asked.append(files)
+            return Sent(failed="it hangs", is_away=True)
+
+    spool = Spool(tmp_path / "spool")
+    for number, path in enumerate(films(tmp_path / "films", 3)):
+        spool.keep((str(number),), f"1.{number}", path)
+    station = Station(spool, model, reader, settings=Settings(Away(), 0.0))
+    work_off(station)
+
+    assert [entry.state for entry in spool.entries()] == [State.MADE] * 3
+    assert len(asked) == 1
+
+
+def test_nobody_there_is_told_apart_from_one_file_that_is_not_taken(made):
+    files = sorted(made.folder.rglob("*.s?.dcm"))
+    sent = send(files, parse_peer(f"ARCHIVE@127.0.0.1:{free_port()}"), title="MEDCNN")
+    assert sent.is_away
+    assert "cannot be reached" in sent.failed
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--ae-title", "A_TITLE_TOO_LONG_BY_FAR"], "no AE title"),
+        (["--ae-title", ""], "no AE title"),
+        (["--ae-title", "A\\B"], "no AE title"),
+        (["--peer-ca", "nix.pem"], "there is no --peer"),
+    ],
+)
+def test_wrong_options_of_listen_are_told(tmp_path, options, said):
+    words = ["listen", "-o", str(tmp_path / "spool"), "--allow", "A", *options]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_port_in_use_and_a_folder_in_use_are_told(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(ArchiveError, match=rf"127\.0\.0\.1, port {port}.*--port"),
+            listening(tmp_path / "spool", address=("127.0.0.1", port)),
+        ):
+            pass
+    with FolderLock(tmp_path), pytest.raises(OutputError, match="medcnn listen"):
+        FolderLock(tmp_path, verb="listen")
+
+
+def test_an_address_of_a_sender_is_compared_as_systems_write_it():
+    assert parse_allowed("A@0:0:0:0:0:0:0:1").address == "::1"

@@ -36,7 +36,7 @@ from medcnn.errors import MedcnnError
 
 __all__ = ["app", "main"]
 
-_STAYS = "What is finished is kept; the same screen or train command goes on."
+_STAYS = "What is finished is kept; the same screen, train or listen command goes on."
 
 
 class _Verbs(TyperGroup):

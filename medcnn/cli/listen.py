@@ -96,19 +96,20 @@ def listen(
     from medcnn.dicom_out import Codes, read_codes
     from medcnn.isolation import SafeReader
     from medcnn.pacs import Listener, Spool, Station, parse_allowed
-    from medcnn.pacs.peers import check_exposure
+    from medcnn.pacs.peers import check_exposure, parse_title
     from medcnn.pacs.station import Settings
     from medcnn.screening.lock import FolderLock
 
     # it would print what senders say, and that may name patients
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
+    parse_title(ae_title)
     allowed = tuple(parse_allowed(one) for one in allow or ())
     check_exposure(host, allowed, has_tls=tls_cert is not None)
     tls = _tls(tls_cert, tls_key, tls_ca)
     destination = _destination(peer, ae_title, peer_ca, tls_cert, tls_key)
     known = Codes() if codes is None else read_codes(codes)
     spool = Spool(output, most_waiting=queue)
-    with FolderLock(output), SafeReader() as reader:
+    with FolderLock(output, verb="listen"), SafeReader() as reader:
         _use_folder_for_parts(output)
         opened = open_model(model, engine=engine, device=device, quiet=quiet)
         station = Station(
@@ -194,12 +195,20 @@ def _destination(
     cert: Path | None,
     key: Path | None,
 ) -> Any:
-    """Return where results go; None to keep them."""
+    """Return where results go; None to keep them.
+
+    Raises:
+        DataError: If there is an authority for a peer, and no peer.
+    """
+    from medcnn.errors import DataError
     from medcnn.pacs import parse_peer
     from medcnn.pacs.peers import client_tls
     from medcnn.pacs.station import PeerDestination
 
     if peer is None:
+        if ca is not None:
+            msg = "--peer-ca says how a peer is reached, and there is no --peer"
+            raise DataError(msg, hint="Name it: --peer AE_TITLE@HOST:PORT.")
         return None
     tls = None if ca is None else client_tls(ca, cert, key)
     return PeerDestination(parse_peer(peer), title, tls)

@@ -16,7 +16,7 @@ from pynetdicom.presentation import AllStoragePresentationContexts
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from medcnn.dicom_out import is_own_result
-from medcnn.errors import OutputError, ReadError
+from medcnn.errors import ArchiveError, OutputError, ReadError
 from medcnn.io.dicom.parse import parse, quiet
 from medcnn.io.dicom.tags import text
 from medcnn.pacs.peers import Allowed, places_of
@@ -47,6 +47,9 @@ class Listener:
 
     Attributes:
         port: On which it listens.
+
+    Raises:
+        ArchiveError: If it cannot listen there.
     """
 
     def __init__(
@@ -79,14 +82,20 @@ class Listener:
             (evt.EVT_CONN_CLOSE, self._forget),
             (evt.EVT_C_STORE, self._store),
         ]
-        server: Any = entity.make_server(
-            address,
-            evt_handlers=handlers,
-            ssl_context=tls,
-            server_class=WatchedServer,
-            bounds=Bounds(_PDU_BYTES, most_bytes, spool.has_room, pdu_s=_TIMEOUT_S),
-            places=places_of(allowed),
-        )
+        try:
+            server: Any = entity.make_server(
+                address,
+                evt_handlers=handlers,
+                ssl_context=tls,
+                server_class=WatchedServer,
+                bounds=Bounds(_PDU_BYTES, most_bytes, spool.has_room, pdu_s=_TIMEOUT_S),
+                places=places_of(allowed),
+            )
+        except OSError as error:
+            host, port = address
+            msg = f"cannot listen on {host}, port {port}: {error.strerror or error}"
+            hint = "Choose another --port, and for --host an address of this machine."
+            raise ArchiveError(msg, hint=hint) from error
         self._server = server.start()
         self.port = int(server.server_address[1])
 

@@ -16,6 +16,7 @@ __all__ = [
     "is_loopback",
     "parse_allowed",
     "parse_peer",
+    "parse_title",
     "places_of",
     "server_tls",
 ]
@@ -62,7 +63,20 @@ def parse_allowed(text: str) -> Allowed:
     if not re.fullmatch(_TITLE, title) or (address and not _is_address(address)):
         msg = f"{text!r} is no sender, expected AE_TITLE or AE_TITLE@IP_ADDRESS"
         raise DataError(msg, hint="An AE title has 1 to 16 characters.")
-    return Allowed(title, address or None)
+    place = str(ipaddress.ip_address(address)) if address else None
+    return Allowed(title, place)
+
+
+def parse_title(text: str) -> str:
+    """Read an AE title.
+
+    Raises:
+        DataError: If it is none.
+    """
+    if not re.fullmatch(_TITLE, text):
+        msg = f"{text!r} is no AE title, expected 1 to 16 characters of ASCII"
+        raise DataError(msg, hint="No backslash, and no blank at its ends.")
+    return text
 
 
 def parse_peer(text: str) -> Peer:

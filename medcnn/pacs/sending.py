@@ -34,10 +34,12 @@ class Sent:
     Attributes:
         refused: What the peer will not take, in words; trying again does not help.
         failed: Why it should be tried again; "" if all was delivered or refused.
+        is_away: Whether that is so for every file: there was no association.
     """
 
     refused: tuple[str, ...] = ()
     failed: str = ""
+    is_away: bool = False
 
 
 def send(
@@ -64,7 +66,7 @@ def send(
         return Sent(tuple(f"{_kind(file)} is refused" for file in files))
     if not link.is_established:
         why = "refuses the association" if link.is_rejected else "cannot be reached"
-        return Sent(failed=f"{where} {why}")
+        return Sent(failed=f"{where} {why}", is_away=True)
     refused: list[str] = []
     try:
         for file in files:

@@ -6,6 +6,7 @@ again: results are the same, byte for byte, and so are their identifiers.
 
 import shutil
 import ssl
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,6 +99,8 @@ class Station:
         self._reader = reader
         self._settings = settings or Settings()
         self._tell = tell
+        self._away_until = 0.0
+        """Until then nothing is sent: each try may take half a minute."""
 
     def step(self) -> bool:
         """Do what waits longest, if anything does.
@@ -109,6 +112,8 @@ class Station:
             OutputError: If results cannot be written.
         """
         waiting = self._spool.waiting(self._settings.quiet_s)
+        if time.monotonic() < self._away_until:
+            waiting = [one for one in waiting if one.state is State.RECEIVING]
         if not waiting:
             return False
         entry = waiting[0]
@@ -212,6 +217,8 @@ class Station:
         name = f"series {entry.key[:8]}"
         if sent.failed:
             wait = self._spool.postpone(entry, sent.failed)
+            if sent.is_away:
+                self._away_until = time.monotonic() + wait
             self._tell(f"{name}: {sent.failed}; tried again in {wait:.0f} s")
             return
         refused = "; ".join(sent.refused)

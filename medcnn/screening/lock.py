@@ -26,12 +26,17 @@ LOCK = ".screening.lock"
 class FolderLock:
     """Hold an output folder; the system lets go of it however this process ends.
 
+    Args:
+        folder: It is there.
+        verb: The command that works in such folders, for the error.
+
     Raises:
         OutputError: If another process holds it, the folder cannot be written, or its
             file system knows no locks.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, verb: str = "screen") -> None:
+        self._verb = verb
         path = folder / LOCK
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -43,7 +48,7 @@ class FolderLock:
             holder = os.read(self._file, 64).decode("ascii", "replace").strip()
             os.close(self._file)
             who = f" (process {holder})" if holder.isdigit() else ""
-            msg = f"{folder} is in use by another medcnn screen{who}."
+            msg = f"{folder} is in use by another medcnn {self._verb}{who}."
             raise OutputError(msg, hint="Wait for it, or choose another --output.")
         self._sign(folder)
 
