@@ -34,6 +34,8 @@ _HINTS = {"folder": "Start medcnn view with --data for a table or folder there."
 
 _CHECK = "Check disk and permissions, then try again."
 _REPORT = "Please report it, with what the terminal says; then try again."
+_COPY = "Copy it again from where it came from."
+_MOST_NAMES = 3
 _OVER = object()
 _ICON = "MedCNN/Resources/Icons/MedCNN.png"
 
@@ -229,11 +231,18 @@ class Viewer(TrameApp):
             self._ready(models)
 
     def _upload(self, files: list[dict[str, Any]]) -> Image:
+        empty = [_name(file) for file in files if not any(_pieces(file))]
+        if len(empty) == len(files):
+            raise ViewerError(_all_empty(empty), hint=_COPY)
         with tempfile.TemporaryDirectory() as folder:
             paths = [_write(file, Path(folder), n) for n, file in enumerate(files)]
             whole = paths[0] if len(paths) == 1 else _zipped(paths, Path(folder))
             worker = self._living()
-            return worker.image(worker.upload_file(whole))
+            image = worker.image(worker.upload_file(whole))
+        if empty:
+            left_out = f"left out, as empty (0 bytes): {_some(empty)}"
+            image.warnings = (*image.warnings, left_out)
+        return image
 
     def _opened(self, name: str, image: Image) -> Steps:
         yield from self.stage.showing_image(image)
@@ -319,10 +328,30 @@ def _write(file: dict[str, Any], folder: Path, number: int) -> Path:
     """Write an uploaded file under its last name only."""
     place = folder / str(number)
     place.mkdir()
-    path = place / (Path(str(file["name"])).name or "file")
-    content = file["content"]
-    path.write_bytes(b"".join(content) if isinstance(content, list) else content)
+    path = place / _name(file)
+    path.write_bytes(b"".join(_pieces(file)))
     return path
+
+
+def _name(file: dict[str, Any]) -> str:
+    return Path(str(file["name"])).name or "file"
+
+
+def _pieces(file: dict[str, Any]) -> list[bytes]:
+    content = file["content"]
+    return content if isinstance(content, list) else [content or b""]
+
+
+def _all_empty(names: list[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} is empty (0 bytes)."
+    return f"All {len(names)} files are empty (0 bytes): {_some(names)}."
+
+
+def _some(names: list[str]) -> str:
+    """Return the first names of several."""
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _zipped(paths: list[Path], folder: Path) -> Path:
