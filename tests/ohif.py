@@ -129,8 +129,9 @@ class Reader:
 
     def __init__(self, browser, address: str, study: str) -> None:
         self.page = browser.new_page(viewport={"width": 1600, "height": 900})
-        self.page.goto(f"{address}/viewer?StudyInstanceUIDs={study}", timeout=60_000)
-        self.page.get_by_text("Skip all").click(timeout=60_000)  # its tour
+        self.page.set_default_timeout(90_000)
+        self.page.goto(f"{address}/viewer?StudyInstanceUIDs={study}")
+        self.page.get_by_text("Skip all").click()  # its tour
         self._pane = self.page.locator("[data-cy=viewport-pane]").first
         self.until(lambda: self.picture().mean() > 15)
 
@@ -150,7 +151,7 @@ class Reader:
                 break
         return said
 
-    def until(self, is_so, *, seconds: float = 30.0):
+    def until(self, is_so, *, seconds: float = 90.0):
         """Wait until something holds; return what it says then, and last if never."""
         end = time.monotonic() + seconds
         while not (said := is_so()) and time.monotonic() < end:

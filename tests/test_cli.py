@@ -415,7 +415,7 @@ def test_a_stopped_screening_tells_so_by_its_exit_code(
 ):
     films = tmp_path / "films"
     films.mkdir()
-    for n in range(400):
+    for n in range(2000):  # so many that it is at work for long
         (films / f"{n}.png").symlink_to(picture)
     words = [
         "screen",

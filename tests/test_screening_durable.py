@@ -270,9 +270,10 @@ def test_a_finished_run_is_started_again_at_little_more_than_looking_at_its_file
             for name in sorted(names):
                 os.stat(os.path.join(folder, name))  # noqa: PTH116, PTH118 - the least
 
-    # where a look at 100,000 files takes 0.26 s, 20 of them are what docs/screening.md
-    # says at the most
-    assert _cheapest_s(again) < 20 * _cheapest_s(look)
+    # docs/screening.md: 20 looks at the most, or, where the system looks quicker than
+    # Python computes, the 5 s for 100,000 files that these are elsewhere
+    most_s = max(20 * _cheapest_s(look), 5 * count / 100_000)
+    assert _cheapest_s(again) < most_s
     after = worklist_bytes(output), (output / "worklist.csv").stat().st_mtime_ns
     assert after == published
 

@@ -80,6 +80,7 @@ def browser():
 def page(browser):
     """A page that notes every address beyond this machine that it asks for."""
     opened = browser.new_page(viewport={"width": 1300, "height": 900})
+    opened.set_default_timeout(90_000)
     opened.abroad = []
 
     def note(request):
