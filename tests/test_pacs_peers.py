@@ -4,6 +4,7 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pydicom
 import pytest
@@ -26,9 +27,10 @@ from test_pacs import (
 from typer.testing import CliRunner
 
 from medcnn.cli import app
+from medcnn.dicom_out import Codes
 from medcnn.errors import ArchiveError, OutputError
 from medcnn.isolation import SafeReader
-from medcnn.pacs import Spool, State, Station, parse_allowed, parse_peer
+from medcnn.pacs import Spool, State, Station, hold_to, parse_allowed, parse_peer
 from medcnn.pacs.peers import client_tls, server_tls
 from medcnn.pacs.sending import Sent, send
 from medcnn.pacs.station import PeerDestination, Settings
@@ -36,8 +38,13 @@ from medcnn.screening.lock import FolderLock
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_models(tmp_path_factory.mktemp("models"))[2]
+def models(tmp_path_factory):
+    return tiny_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def model(models):
+    return models[2]
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +96,14 @@ def sends(spool, model, reader, port, tls=None):
     return Station(spool, model, reader, settings=settings)
 
 
+def step_at_last(station):
+    """Do the step that is due after a pause, which is as long as the last try was."""
+    until = time.monotonic() + 120
+    while not station.step():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def test_dcmtks_archive_gets_what_lay_in_the_spool_though_it_was_away(
     made, model, reader, tool, tmp_path, monkeypatch
 ):
@@ -96,13 +111,12 @@ def test_dcmtks_archive_gets_what_lay_in_the_spool_though_it_was_away(
     port = free_port()
     station = sends(made, model, reader, port)
     for tries in (1, 2):
-        assert station.step()
+        step_at_last(station)
         (entry,) = made.entries()
         assert (entry.state, entry.tries) == (State.MADE, tries)
         assert "cannot be reached" in entry.words
-        time.sleep(0.05)
     with storescp(tool, tmp_path / "got", port) as folder:
-        assert station.step()
+        step_at_last(station)
         got = {pydicom.dcmread(one).SOPInstanceUID: one for one in folder.iterdir()}
     assert [entry.state for entry in made.entries()] == [State.DONE]
     sent = [pydicom.dcmread(one) for one in made.folder.rglob("*.s?.dcm")]
@@ -201,6 +215,31 @@ def test_while_a_peer_takes_no_association_screening_goes_on(
     assert len(asked) == 1
 
 
+def test_a_peer_that_hangs_holds_half_of_the_time_at_most(
+    model, reader, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("medcnn.pacs.spool._FIRST_RETRY_S", 0.0)
+    clock = [1000.0]
+    monkeypatch.setattr(
+        "medcnn.pacs.station.time", SimpleNamespace(monotonic=lambda: clock[0])
+    )
+
+    class Hangs:
+        def deliver(self, _files):
+            clock[0] += 30
+            return Sent(failed="it hangs", is_away=True)
+
+    spool = Spool(tmp_path / "spool")
+    spool.keep(("1",), "1.1", *films(tmp_path / "films", 1))
+    station = Station(spool, model, reader, settings=Settings(Hangs(), 0.0))
+    work_off(station)
+    assert not station.step()
+    clock[0] += 29
+    assert not station.step()
+    clock[0] += 1.1
+    assert station.step()
+
+
 def test_nobody_there_is_told_apart_from_one_file_that_is_not_taken(made):
     files = sorted(made.folder.rglob("*.s?.dcm"))
     sent = send(files, parse_peer(f"ARCHIVE@127.0.0.1:{free_port()}"), title="MEDCNN")
@@ -239,3 +278,18 @@ def test_a_port_in_use_and_a_folder_in_use_are_told(tmp_path):
 
 def test_an_address_of_a_sender_is_compared_as_systems_write_it():
     assert parse_allowed("A@0:0:0:0:0:0:0:1").address == "::1"
+
+
+def test_a_spool_is_of_one_model_and_of_one_set_of_codes(models, tmp_path):
+    known = Codes()
+    hold_to(tmp_path, models[2], known)
+    hold_to(tmp_path, models[2], Codes())  # started again
+    with pytest.raises(OutputError, match=r"of the model .*, not of this") as caught:
+        hold_to(tmp_path, models[3], known)
+    assert "another --output" in str(caught.value)
+    other = Codes(procedure=known.probability)
+    with pytest.raises(OutputError, match="other --codes"):
+        hold_to(tmp_path, models[2], other)
+    (tmp_path / "made-with.json").write_text("{")
+    with pytest.raises(OutputError, match="is broken"):
+        hold_to(tmp_path, models[2], known)

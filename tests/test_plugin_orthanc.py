@@ -4,6 +4,8 @@ import importlib.util
 import json
 import subprocess
 import sys
+import threading
+import time
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -144,3 +146,30 @@ def test_orthanc_says_why_it_does_not_start(repository, tmp_path):
     )
     assert done.returncode != 0
     assert "MedCNN in the configuration is [1], expected" in done.stdout + done.stderr
+
+
+def test_series_that_cannot_be_listed_at_the_start_are_listed_later(plugin):
+    module, orthanc = plugin()
+    get, asked = orthanc.RestApiGet, []
+
+    def get_at_last(path):
+        if path != "/series":
+            return get(path)
+        asked.append(path)
+        if len(asked) < 3:
+            raise OrthancError(8, "Bad JSON")
+        return json.dumps([SERIES])
+
+    orthanc.RestApiGet = get_at_last
+    module._RETRY_S = 0.01
+    thread = threading.Thread(target=module._work)
+    thread.start()
+    until = time.monotonic() + 60
+    while "4711" not in orthanc.metadata and time.monotonic() < until:
+        time.sleep(0.01)
+    module._ended.set()
+    module._wake.set()
+    thread.join(60)
+    assert "4711" in orthanc.metadata
+    assert len(asked) == 3
+    assert "cannot be listed (OrthancError), it is tried again" in orthanc.said[0]

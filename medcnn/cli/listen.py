@@ -95,7 +95,7 @@ def listen(
     refuse_without("pynetdicom", "medcnn listen")
     from medcnn.dicom_out import Codes, read_codes
     from medcnn.isolation import SafeReader
-    from medcnn.pacs import Listener, Spool, Station, parse_allowed
+    from medcnn.pacs import Listener, Spool, Station, hold_to, parse_allowed
     from medcnn.pacs.peers import check_exposure, parse_title
     from medcnn.pacs.station import Settings
     from medcnn.screening.lock import FolderLock
@@ -112,6 +112,7 @@ def listen(
     with FolderLock(output, verb="listen"), SafeReader() as reader:
         _use_folder_for_parts(output)
         opened = open_model(model, engine=engine, device=device, quiet=quiet)
+        hold_to(output, opened, known)
         station = Station(
             spool,
             opened,

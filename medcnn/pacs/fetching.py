@@ -1,5 +1,6 @@
 """From a search in an archive to files on disk, whatever is in the way."""
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from medcnn.dicom_out import is_own_result
 from medcnn.errors import ArchiveError, ReadError
 from medcnn.io.dicom.parse import parse, quiet
 from medcnn.io.dicom.tags import text
+from medcnn.outputs import cannot_write
 from medcnn.pacs.spool import FullError, Spool, name_by_hash
 from medcnn.pacs.web import WebArchive
 
@@ -104,6 +106,8 @@ def _fetch_one(
             return _keep(file, uids, spool)
     except (ArchiveError, ReadError) as error:
         return error.message, ""
+    except OSError as error:  # of the temporary file: the disk is full, say
+        return cannot_write(Path(tempfile.gettempdir()), error).message, ""
 
 
 def _keep(file: Path, uids: tuple[str, str, str], spool: Spool) -> tuple[str, str]:

@@ -213,12 +213,14 @@ class Station:
             self._tell(f"series {entry.key[:8]}: results are lost, they are made again")
             self._spool.again(entry.key)
             return
+        began = time.monotonic()
         sent = self._settings.destination.deliver(files)
         name = f"series {entry.key[:8]}"
         if sent.failed:
             wait = self._spool.postpone(entry, sent.failed)
             if sent.is_away:
-                self._away_until = time.monotonic() + wait
+                now = time.monotonic()  # at least half of the time is for screening
+                self._away_until = now + max(wait, now - began)
             self._tell(f"{name}: {sent.failed}; tried again in {wait:.0f} s")
             return
         refused = "; ".join(sent.refused)

@@ -51,8 +51,9 @@ def _wait_for(series: str) -> None:
 
 def _work() -> None:
     """Send what waits, for ever; what fails is tried again, ever more rarely."""
-    _find_unsent()
+    are_found = False
     while not _ended.is_set():
+        are_found = are_found or _are_unsent_found()
         _wake.wait(_RETRY_S)
         _wake.clear()
         now = time.monotonic()
@@ -88,10 +89,17 @@ def _is_done_or_told(series: str) -> bool:
         return False
 
 
-def _find_unsent() -> None:
-    """Take up the series that a killed Orthanc did not send."""
-    for one in json.loads(orthanc.RestApiGet("/series")):
+def _are_unsent_found() -> bool:
+    """Take up the series that a killed Orthanc did not send; say whether it worked."""
+    try:
+        unsent = json.loads(orthanc.RestApiGet("/series"))
+    except Exception as error:  # noqa: BLE001 - the thread must go on
+        words = f"medcnn: the series cannot be listed ({type(error).__name__})"
+        orthanc.LogWarning(words + ", it is tried again")
+        return False
+    for one in unsent:
         _wait_for(one)
+    return True
 
 
 def _is_done(series: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,8 @@ from dicom_cases import make_source, tiny_models
 
 from medcnn.cli.from_archive import FromArchive
 from medcnn.errors import ArchiveError
-from medcnn.pacs import web
+from medcnn.pacs import Spool, web
+from medcnn.pacs.fetching import fetch
 from medcnn.pacs.web import WebArchive
 
 JSON = {"Content-Type": "application/dicom+json"}
@@ -219,6 +221,29 @@ def test_each_night_may_fetch_into_the_same_folder(tmp_path):
             )
             folder = from_archive.fetched()
             assert len(list(folder.rglob("*.dcm"))) == night + 1
+
+
+def test_an_object_that_the_disk_does_not_take_is_told_and_the_others_come(
+    tmp_path, monkeypatch
+):
+    film = film_of(0, tmp_path)
+    kind = {"Content-Type": "multipart/related; boundary=b"}
+
+    def answer(_, address):
+        asked = urlsplit(address)
+        if "/instances/" in asked.path:
+            return 200, kind, b"--b\r\n\r\n" + film + b"\r\n--b--"
+        found = [] if "offset=1" in asked.query else [row("0")]
+        return 200, JSON, json.dumps(found).encode()
+
+    with service(answer) as (url, _):
+        archive, spool = WebArchive(url), Spool(tmp_path / "spool")
+        with monkeypatch.context() as full:
+            full.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+            had = fetch(archive, {}, spool)
+        assert (had.objects, len(had.problems)) == (0, 1)
+        assert f"{tmp_path / 'gone'} cannot be written" in had.problems[0]
+        assert fetch(archive, {}, spool).objects == 1
 
 
 def test_no_result_of_half_a_series_goes_to_the_archive(tmp_path):
