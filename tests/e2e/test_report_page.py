@@ -314,6 +314,7 @@ def test_marks_survive_a_reload_and_a_rebuilt_report(page, output):
     page.reload()
     assert card(page, 1).locator(".agree").get_attribute("aria-pressed") == "true"
 
+    page.wait_for_load_state("networkidle")  # no picture is read while it is replaced
     write_report(output)
     page.reload()
 
