@@ -16,9 +16,8 @@ def opened_offline(browser: Any, address: str, *, width: int) -> Iterator[Any]:
     complaints: list[str] = []
 
     def note(request: Any) -> None:
-        if (
-            request.failure != "net::ERR_ABORTED"
-        ):  # the page was left: loaded again, say
+        # aborted is what was asked for when the page was left, by a reload say
+        if request.failure != "net::ERR_ABORTED":
             complaints.append(f"{request.url}: {request.failure}")
 
     page.on("console", lambda message: complaints.append(message.text))
