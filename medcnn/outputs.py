@@ -9,7 +9,14 @@ from typing import IO
 
 from medcnn.errors import OutputError
 
-__all__ = ["TEMPORARY", "cannot_write", "make_folder", "whole_file", "write_whole"]
+__all__ = [
+    "TEMPORARY",
+    "cannot_write",
+    "make_folder",
+    "sync_folder",
+    "whole_file",
+    "write_whole",
+]
 
 TEMPORARY = ".tmp"
 """Suffix of a file that is still being written; such a file may be deleted."""
@@ -90,3 +97,18 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     with whole_file(path) as file:
         file.write(content)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's names to the disk.
+
+    Raises:
+        OSError: If the system cannot.
+    """
+    if os.name == "nt":  # Windows has no handle of a folder to flush
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from medcnn.errors import DataError
-from medcnn.outputs import cannot_write
+from medcnn.outputs import cannot_write, sync_folder
 
 __all__ = ["Pseudonyms", "key_mark", "read_or_make_key", "refuse_mixed"]
 
@@ -123,18 +123,9 @@ def read_or_make_key(path: Path) -> bytes:
         file.write(key.hex() + "\n")
         file.flush()
         os.fsync(file.fileno())
-    _sync(path.parent)
+    with suppress(OSError):  # the key itself is on the disk
+        sync_folder(path.parent)
     return key
-
-
-def _sync(folder: Path) -> None:
-    """Force a folder's names to the disk, where that can be done."""
-    with suppress(OSError):  # Windows has no handle of a folder
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _read_key(path: Path) -> bytes:

@@ -1,7 +1,6 @@
 """Where objects wait: files named by hash, and one durable row for each series."""
 
 import hashlib
-import os
 import shutil
 import threading
 import time
@@ -12,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from medcnn.database import Database, Form
-from medcnn.outputs import make_folder, whole_file
+from medcnn.outputs import make_folder, sync_folder, whole_file
 
 __all__ = ["Entry", "FullError", "Spool", "State", "name_by_hash"]
 
@@ -127,7 +126,7 @@ class Spool:
             with file.open("rb") as source, whole_file(place) as target:
                 shutil.copyfileobj(source, target, 1 << 20)
             for folder in (place.parent, place.parent.parent):
-                _sync(folder)
+                sync_folder(folder)
             self._set(database, key, State.RECEIVING, time.time())
         return True
 
@@ -312,14 +311,3 @@ def _same(first: Path, second: Path) -> bool:
         with path.open("rb") as file:
             digests.append(hashlib.file_digest(file, "sha256").digest())
     return digests[0] == digests[1]
-
-
-def _sync(folder: Path) -> None:
-    """Force a folder's names to the disk."""
-    if os.name == "nt":  # Windows has no handle of a folder to flush
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
