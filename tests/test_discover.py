@@ -10,7 +10,6 @@ import pytest
 from medcnn import io
 from medcnn.errors import ReadError
 
-
 _COUNTING = """
 import sys, tracemalloc
 from medcnn import io
